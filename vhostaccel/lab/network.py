@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NICs, bridges and taps of the host under test, through rtnetlink."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from vhostaccel.errors import LabError
+from vhostaccel.lab.state import HostState
+
+_NET = Path("/sys/class/net")
+_APPEAR_TIMEOUT_S = 20.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A physical NIC of the host under test."""
+
+    name: str
+    driver: str
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in sysfs."""
+        return _NET / self.name
+
+
+def find_nic(mac: str) -> Nic:
+    """Return the NIC with this address, waiting for its driver to make it.
+
+    Raises:
+        LabError: If none appears.
+    """
+    deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+    while True:
+        for folder in _NET.iterdir():
+            driver = folder / "device" / "driver"
+            if driver.exists() and (folder / "address").read_text().strip() == mac:
+                return Nic(name=folder.name, driver=driver.resolve().name)
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"no NIC has the address {mac}; there are: "
+                + (", ".join(sorted(p.name for p in _NET.iterdir())) or "none"),
+                hint="QEMU or the kernel lacks the igb NIC: see `vhostaccel doctor`",
+            )
+        time.sleep(_POLL_S)
+
+
+class Network:
+    """Bridges and taps, each removed again by the host state's undo."""
+
+    def __init__(self, state: HostState) -> None:
+        self._state = state
+        self._ip = IPRoute()
+        state.defer("close rtnetlink", self._ip.close)
+
+    def add_bridge(self, name: str, nic: Nic) -> None:
+        """Make a bridge with the NIC as its first port, and set both up.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        self._state.defer(f"remove bridge {name}", lambda: self._remove(name))
+        try:
+            self._ip.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
+            bridge = self._index(name)
+            self._ip.link("set", index=bridge, state="up")
+            self._state.defer(f"free {nic.name}", lambda: self._free(nic.name))
+            port = self._index(nic.name)
+            self._ip.link("set", index=port, master=bridge, state="up")
+        except NetlinkError as error:
+            raise LabError(
+                f"cannot make bridge {name} with port {nic.name}: {error}",
+                hint="run as root, with the module bridge",
+            ) from None
+        self._wait_for_carrier(nic.name)
+
+    def add_tap(self, name: str, bridge: str) -> None:
+        """Make a persistent tap with a virtio-net header, as a port of the bridge.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        self._state.defer(f"remove tap {name}", lambda: self._remove(name))
+        try:
+            self._ip.link(
+                "add",
+                ifname=name,
+                kind="tuntap",
+                tun_type="tap",
+                vnet_hdr=True,
+                mode="tap",
+            )
+            self._ip.link(
+                "set", index=self._index(name), master=self._index(bridge), state="up"
+            )
+        except NetlinkError as error:
+            raise LabError(
+                f"cannot make tap {name} on {bridge}: {error}",
+                hint="run as root, with the module tun",
+            ) from None
+
+    def _index(self, name: str) -> int:
+        found: Sequence[int] = self._ip.link_lookup(ifname=name)
+        if not found:
+            raise LabError(f"interface {name} is gone", hint="see the lab's console")
+        return found[0]
+
+    def _remove(self, name: str) -> None:
+        for index in self._ip.link_lookup(ifname=name):
+            self._ip.link("del", index=index)
+
+    def _free(self, name: str) -> None:
+        for index in self._ip.link_lookup(ifname=name):
+            self._ip.link("set", index=index, master=0)
+            self._ip.link("set", index=index, state="down")
+
+    def _wait_for_carrier(self, name: str) -> None:
+        deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+        while (_NET / name / "carrier").read_text().strip() != "1":
+            if time.monotonic() > deadline:
+                raise LabError(f"{name} has no link", hint="is its wire connected?")
+            time.sleep(_POLL_S)
+
+
+def remaining_taps(prefix: str) -> tuple[str, ...]:
+    """Return the taps whose name begins so and that still exist."""
+    return tuple(
+        sorted(
+            p.name
+            for p in _NET.iterdir()
+            if p.name.startswith(prefix) and (p / "tun_flags").exists()
+        )
+    )

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sample: every counter of the host under test, read at one moment.
+
+All are running totals, as the kernel keeps them; ``ledger`` and ``cpu`` subtract.
+Plain integers and strings in plain containers, so that a sample crosses the lab's
+control channel as JSON.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetdevCounts:
+    """``/sys/class/net/<dev>/statistics``, of a NIC, bridge or tap [frames]."""
+
+    rx_packets: int
+    rx_dropped: int
+    rx_missed: int
+    rx_errors: int
+    tx_packets: int
+    tx_dropped: int
+    tx_errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadTime:
+    """``/proc/<pid>/task/<tid>/schedstat`` of one thread."""
+
+    owner: str
+    """``vcpu``, ``vhost``, ``qemu``, ``ksoftirqd``, ``napi`` or ``vfwd``."""
+    name: str
+    """As shown: ``nfv0 vcpu 0``, ``nfv0:1 vhost``, ``ksoftirqd/0``."""
+    run_ns: int
+    wait_ns: int
+    """Runnable, but waiting for a CPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestCounts:
+    """What the guest itself counts, told over its control channel."""
+
+    interfaces: tuple[NetdevCounts, NetdevCounts]
+    ip_forwarded: int
+    """``/proc/net/snmp`` Ip ForwDatagrams."""
+    ip_dropped: int
+    """InDiscards + OutDiscards + OutNoRoutes + InHdrErrors + InAddrErrors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Every counter of the host under test at one moment."""
+
+    at_ns: int
+    """CLOCK_MONOTONIC of the host under test [ns]."""
+    netdevs: dict[str, NetdevCounts]
+    """By name: both NICs, both bridges, every tap."""
+    softnet_dropped: tuple[int, ...]
+    """Per CPU, ``/proc/net/softnet_stat`` column 2 (backlog full)."""
+    softnet_squeezed: tuple[int, ...]
+    """Per CPU, column 3: ran out of budget or time with work left."""
+    cpu_ticks: dict[str, tuple[int, ...]]
+    """``/proc/stat`` lines ``cpu0`` ...: user nice system idle iowait irq softirq steal."""
+    threads: dict[str, ThreadTime]
+    """By thread id."""
+    idle_ns: int
+    """Time the datapath CPU had nothing but the SCHED_IDLE counter to run [ns]."""
+    timer_late_worst_ns: int
+    """Worst lateness of a 10 ms timer on the datapath CPU since the last sample [ns]."""
+    interrupts: dict[str, int]
+    """By name, of the NICs' vectors, all CPUs together."""
+    kvm: dict[str, int]
+    """``/sys/kernel/debug/kvm`` totals: exits, irq_exits, halt_exits, ...; empty if absent."""
+    guests: dict[str, GuestCounts | None]
+    """By guest name; None when the guest did not answer in time."""
+    guests_at_ns: int
+    """When the guests' answers were in [ns]; they are asked last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeats:
+    """How a guest answered on its control channel while it was watched."""
+
+    asked: int
+    answered: int
+    worst_ns: int
+    """Longest time to an answer; of an unanswered one, the time waited so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liveness:
+    """Whether the host and its guests stayed responsive while they were watched."""
+
+    heartbeats: dict[str, Heartbeats]
+    """By guest name."""
+    timer_late_worst_ns: int
+    """Worst lateness of a 10 ms timer on the datapath CPU [ns]."""
