@@ -41,11 +41,11 @@ class HostSpec:
     placement: Placement
     threaded_napi: bool
     guest: GuestSpec
-    kernel_image: Path
-    guest_image: Path
-    vfwd: Path
-    cpuprobe: Path
-    anchor: Path | None
+    kernel_image: str
+    guest_image: str
+    vfwd: str
+    cpuprobe: str
+    anchor: str | None
     """The companion module for emulated NICs, or None on real ones."""
 
 
@@ -92,7 +92,7 @@ class LocalHost:
         for module in ("igb", "tun", "bridge", _kvm_module()):
             run(("modprobe", module), hint=f"the kernel has no module {module}")
         if spec.anchor is not None:
-            run(("insmod", os.fspath(spec.anchor)), hint="`make setup` builds it anew")
+            run(("insmod", spec.anchor), hint="`make setup` builds it anew")
         self._mode.prepare()
         nics = tuple(map(find_nic, NIC_MACS))
         network = Network(self._state)
@@ -145,7 +145,9 @@ class LocalHost:
     def _start_guests(self, spec: HostSpec, network: Network) -> dict[str, str]:
         cpus = str(DATAPATH_CPU) if spec.placement is Placement.ONE_CPU else None
         files = GuestFiles(
-            kernel_image=spec.kernel_image, image=spec.guest_image, vfwd=spec.vfwd
+            kernel_image=Path(spec.kernel_image),
+            image=Path(spec.guest_image),
+            vfwd=Path(spec.vfwd),
         )
         if spec.guest.kind is GuestKind.VFWD:
             for plan in self._plans:
@@ -185,7 +187,7 @@ class LocalHost:
             netdevs += [interface.tap for interface in plan.interfaces]
         by_name = {guest.plan.name: guest for guest in self._guests}
         self._probe = Probe(
-            cpuprobe=spec.cpuprobe,
+            cpuprobe=Path(spec.cpuprobe),
             datapath_cpu=DATAPATH_CPU,
             netdevs=netdevs,
             processes={guest.pid: guest.plan.name for guest in self._guests},

@@ -31,7 +31,9 @@ def _scaled(text: str, factors: dict[str, float] | dict[str, int], what: str) ->
     if unit is None:
         raise UnitError(f"{text!r} has no unit; a {what} takes one of {known}")
     if unit not in factors:
-        raise UnitError(f"{text!r} has the unit {unit!r}; a {what} takes one of {known}")
+        raise UnitError(
+            f"{text!r} has the unit {unit!r}; a {what} takes one of {known}"
+        )
     return float(number.replace("_", "")) * factors[unit]
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scenario file is read as written, or refused with line and cure."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -139,4 +138,4 @@ def test_a_path_that_does_not_exist_names_the_nearest_that_does(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
         find_scenarios([Path("baselin/x.toml")])
-    assert caught.value.hint == f"did you mean {os.path.join('baseline')}?"
+    assert caught.value.hint == "did you mean baseline?"

@@ -46,7 +46,9 @@ def domain_xml(spec: DomainSpec) -> str:
     features = ET.SubElement(domain, "features")
     ET.SubElement(features, "acpi")
     ET.SubElement(features, "apic")
-    ET.SubElement(domain, "cpu", mode="host-passthrough", check="none", migratable="off")
+    ET.SubElement(
+        domain, "cpu", mode="host-passthrough", check="none", migratable="off"
+    )
     _clock(domain)
     for event in ("on_poweroff", "on_reboot", "on_crash"):
         _text(domain, event, "restart" if event == "on_reboot" else "destroy")

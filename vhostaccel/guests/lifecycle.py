@@ -13,6 +13,7 @@ from vhostaccel.guests.control import GuestControl
 from vhostaccel.guests.domain import DomainSpec, domain_xml
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.plan import GuestPlan
+from vhostaccel.guests.vfwd import VfwdPage
 from vhostaccel.units import Bytes
 
 _RUN = Path("/run/vhostaccel")
@@ -121,10 +122,11 @@ class VfwdGuest:
 
     def __init__(self, plan: GuestPlan, files: GuestFiles, *, cpus: str | None) -> None:
         self.plan = plan
+        self._page = VfwdPage()
         a, b = plan.interfaces
         argv = [
             str(files.vfwd),
-            a.tap, b.tap, a.mac, b.mac, a.station_mac, b.station_mac,
+            a.tap, b.tap, a.mac, b.mac, a.station_mac, b.station_mac, self._page.path,
         ]  # fmt: skip
         if cpus is not None:
             argv = ["taskset", "-c", cpus, *argv]
@@ -142,14 +144,13 @@ class VfwdGuest:
             )
 
     def beat(self, timeout_s: float) -> int | None:
-        """Tell whether it runs; it has no control port, so the time is 0."""
-        del timeout_s
-        return 0 if self._process.poll() is None else None
+        """Ask for a heartbeat: it comes once the process gets CPU."""
+        return self._page.beat(self.pid, timeout_s)
 
     def counters(self, timeout_s: float) -> tuple[int, ...] | None:
-        """Return None: what vfwd forwards is counted at its taps."""
+        """Return the counters; they are at hand, whether the process runs or not."""
         del timeout_s
-        return None
+        return self._page.counters()
 
     def stop(self) -> None:
         """End the process."""
@@ -158,3 +159,4 @@ class VfwdGuest:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._page.close()

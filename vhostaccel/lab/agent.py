@@ -12,7 +12,6 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -136,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

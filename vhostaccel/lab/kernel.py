@@ -83,8 +83,9 @@ def provide_kernel(report: Callable[[str], None]) -> Kernel:
             _unpack(packages, folder)
             make_relocatable(folder)
             command.run(
-                ["depmod", "-b", os.fspath(folder), target.name],
-                hint="install kmod",
+                # An ordinary user's PATH lacks /sbin.
+                ["/sbin/depmod", "-b", os.fspath(folder), target.name],
+                hint="sudo apt-get install --no-install-recommends kmod",
             )
         except ProvideError as error:
             raise _blame_disk(error, target) from error

@@ -93,7 +93,9 @@ def start_libvirtd() -> Libvirtd:
 
 
 def _mount(*arguments: str) -> None:
-    run(("mount", *arguments), hint="the lab's kernel or root file system is not usable")
+    run(
+        ("mount", *arguments), hint="the lab's kernel or root file system is not usable"
+    )
 
 
 def _hide_other_emulators() -> None:
@@ -105,7 +107,10 @@ def _hide_other_emulators() -> None:
 
 def _add_user() -> None:
     for path, entry in (
-        (Path("/etc/passwd"), f"{_USER}:x:{_USER_ID}:{_USER_ID}::/var/lib/libvirt:/bin/false"),
+        (
+            Path("/etc/passwd"),
+            f"{_USER}:x:{_USER_ID}:{_USER_ID}::/var/lib/libvirt:/bin/false",
+        ),
         (Path("/etc/group"), f"{_USER}:x:{_USER_ID}:"),
     ):
         text = path.read_text()

@@ -256,9 +256,7 @@ def _start_keeper(
     )
 
 
-def _wait_for_sockets(
-    files: LabFiles, keeper: "subprocess.Popen[bytes]"
-) -> LabState:
+def _wait_for_sockets(files: LabFiles, keeper: "subprocess.Popen[bytes]") -> LabState:
     wanted = [files.control, files.shell, files.qmp, *map(files.wire, WIRES)]
     deadline = time.monotonic() + _SOCKET_TIMEOUT_S
     while True:

@@ -46,3 +46,20 @@ def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
     For ``preexec_fn``, and for programs to call first thing (prctl(2)).
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def thread_wait_ns(pid: int, name: str) -> int:
+    """Return how long the threads so named have waited for a CPU, in all [ns].
+
+    Args:
+        pid: their process.
+        name: how their names begin.
+    """
+    total = 0
+    for task in (Path("/proc") / str(pid) / "task").glob("*"):
+        try:
+            if (task / "comm").read_text().startswith(name):
+                total += int((task / "schedstat").read_text().split()[1])
+        except OSError:
+            continue
+    return total

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vhostaccel import command
-from vhostaccel.errors import SetupError, VhostAccelError
+from vhostaccel.errors import EXIT_INTERRUPTED, SetupError, VhostAccelError
 from vhostaccel.lab import kernel, storage
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -52,6 +52,9 @@ def main() -> int:
     except VhostAccelError as error:
         _say(f"error: {error}")
         return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; what was half made is removed")
+        return EXIT_INTERRUPTED
     _say(f"ready: kernel {provided.version} in {provided.root}")
     return 0
 

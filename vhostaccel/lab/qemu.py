@@ -114,7 +114,14 @@ def _processor(spec: LabSpec, *, kvm: bool) -> list[str]:
     if kvm and not spec.icount:
         return ["-accel", "kvm", "-cpu", "host"]
     if spec.icount:
-        return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max"]
+        return [
+            "-accel",
+            "tcg,thread=single",
+            "-icount",
+            "shift=0,sleep=off",
+            "-cpu",
+            "max",
+        ]
     # Emulated AMD SVM is what lets the lab run KVM guests without hardware help.
     return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"]
 

@@ -53,7 +53,7 @@ class Sample:
     at_ns: int
     """CLOCK_MONOTONIC of the host under test [ns]."""
     netdevs: dict[str, NetdevCounts]
-    """By name: both NICs, both bridges, every tap."""
+    """By name, in this order: the NIC on wire A, that on wire B, bridges, taps."""
     softnet_dropped: tuple[int, ...]
     """Per CPU, ``/proc/net/softnet_stat`` column 2 (backlog full)."""
     softnet_squeezed: tuple[int, ...]

@@ -32,7 +32,7 @@ class _Segment:
 
     def __init__(self) -> None:
         self.buffer = np.empty(_CARRY_BYTES + _SEGMENT_BYTES, np.uint8)
-        self.view = memoryview(self.buffer)
+        self.view = self.buffer.data
         self.clear(b"")
 
     def clear(self, carry: bytes) -> None:

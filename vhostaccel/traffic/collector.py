@@ -72,7 +72,7 @@ def cut(raw: NDArray[np.uint8]) -> Cut:
     Raises:
         TornStreamError: If a length prefix cannot be one.
     """
-    data = memoryview(raw)
+    data = raw.data
     starts: list[NDArray[np.int64]] = []
     lengths: list[NDArray[np.int64]] = []
     at, end = 0, len(data)
@@ -172,7 +172,9 @@ def tally(frames: Frames, sending: Sending) -> DirectionResult:
         reordered_count=int(reordered.sum()),
         other_count=frames.other + int((~ours).sum()),
         latency=_latency((arrival - time)[in_window & first]),
-        flows=_flows(of, sent, collected, duplicated, reordered) if sending.sent else (),
+        flows=_flows(of, sent, collected, duplicated, reordered)
+        if sending.sent
+        else (),
     )
 
 
@@ -201,7 +203,7 @@ def _equal_prefixes(raw: NDArray[np.uint8], at: int, step: int, most: int) -> in
 
 
 def _few_starts(data: memoryview, at: int) -> NDArray[np.int64]:
-    starts = []
+    starts: list[int] = []
     while len(starts) < _RUN and at + PREFIX_BYTES <= len(data):
         end = _end_of(data, at)
         if end > len(data):

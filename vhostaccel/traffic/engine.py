@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generator's process: floods when told to, so that nothing else delays a frame.
 
-``python -m vhostaccel.traffic.engine WIRE_A WIRE_B [--cpu N]`` speaks JSON lines::
+``python -m vhostaccel.traffic.engine WIRE_A WIRE_B`` speaks JSON lines::
 
     in   {"trial": TrialSpec}
     out  {"ready": true}        connected to both wires
@@ -34,7 +34,6 @@ from vhostaccel.traffic.wire import Wire
 from vhostaccel.units import Seconds
 
 _PR_SET_TIMERSLACK = 29
-_CONNECT_TIMEOUT = Seconds(10.0)
 
 
 def serve(ports: tuple[Port, Port]) -> None:
@@ -112,12 +111,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="engine")
     parser.add_argument("wires", nargs=2, type=Path)
     parser.add_argument("--cpu", type=int)
+    parser.add_argument("--connect-timeout", type=float, default=10.0)
     options = parser.parse_args()
     if options.cpu is not None:
         os.sched_setaffinity(0, {options.cpu})
     try:
         a, b = (
-            Port(Wire.connect(name, path, _CONNECT_TIMEOUT))
+            Port(Wire.connect(name, path, Seconds(options.connect_timeout)))
             for name, path in zip("AB", options.wires, strict=True)
         )
     except TrafficError as error:

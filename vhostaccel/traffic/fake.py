@@ -17,13 +17,14 @@ from vhostaccel.traffic.trial import (
 from vhostaccel.units import FramesPerSecond, Seconds
 
 _LATENCY_NS = 100_000
+_AMPLE = FramesPerSecond(1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What the wires lead to."""
 
-    capacity: FramesPerSecond = FramesPerSecond(1_000_000)
+    capacity: FramesPerSecond = _AMPLE
     """Forwarded per direction at most; what is beyond is lost [frames/s]."""
     loss: float = 0.0
     """Share of the rest that is lost at any load."""

@@ -13,7 +13,6 @@ from vhostaccel.traffic.collector import Sending, last_arrival, tally
 from vhostaccel.traffic.pace import TICK_NS, Pacer, burst_of
 from vhostaccel.traffic.trial import (
     DIRECTIONS,
-    DirectionLoad,
     TrialResult,
     TrialSpec,
 )
@@ -233,4 +232,3 @@ def _wait(ports: Sequence[Port], ns: int) -> None:
         return
     watched = [port.wire for port in ports] if ns > TICK_NS else []
     select.select(watched, [], [], ns / _SECOND_NS)
-

@@ -156,7 +156,7 @@ class Deck:
             for i in (n % self._period for n in range(self._period + longest))
         ]
         self._buffer = np.frombuffer(bytearray(b"".join(map(_prefixed, frames))), "u1")
-        self._view = memoryview(self._buffer)
+        self._view = self._buffer.data
         lengths = np.array([len(f) + PREFIX_BYTES for f in frames])
         self._bounds = np.concatenate(([0], np.cumsum(lengths)))
         self._mark(direction, of, trial, len(frames))

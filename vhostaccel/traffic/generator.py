@@ -23,7 +23,8 @@ from vhostaccel.traffic.flood import Moments
 from vhostaccel.traffic.trial import TrialResult, TrialSpec
 from vhostaccel.units import Seconds
 
-_READY_TIMEOUT = Seconds(30.0)
+_BOOT_TIMEOUT = Seconds(30.0)
+_CONNECT_TIMEOUT = Seconds(10.0)
 _START_TIMEOUT = Seconds(20.0)
 _END_TIMEOUT_S = 2.0
 _HINT = "start the generator again; if it ends again, report its last lines"
@@ -76,20 +77,28 @@ class Generator:
     stays.
     """
 
-    def __init__(self, wire_a: Path, wire_b: Path, *, cpu: int | None = None) -> None:
+    def __init__(
+        self,
+        wire_a: Path,
+        wire_b: Path,
+        *,
+        cpu: int | None = None,
+        connect_timeout: Seconds = _CONNECT_TIMEOUT,
+    ) -> None:
         """Start the generator and connect it to both wires.
 
         Args:
             wire_a: socket that QEMU listens on for wire A.
             wire_b: the same for wire B.
             cpu: the only CPU it may use, or None for any.
+            connect_timeout: how long to wait for somebody to listen on the wires.
 
         Raises:
             TrafficError: If it does not start, or nobody listens on a wire.
         """
         argv = [sys.executable, "-m", "vhostaccel.traffic.engine"]
-        argv += [str(wire_a), str(wire_b)]
-        argv += [] if cpu is None else ["--cpu", str(cpu)]
+        argv += [str(wire_a), str(wire_b), f"--connect-timeout={connect_timeout}"]
+        argv += [] if cpu is None else [f"--cpu={cpu}"]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
         self._process = subprocess.Popen(
             argv,
@@ -101,7 +110,7 @@ class Generator:
         )
         self._answers = b""
         try:
-            self._receive("ready", _READY_TIMEOUT)
+            self._receive("ready", Seconds(_BOOT_TIMEOUT + connect_timeout))
         except BaseException:
             self.close()
             raise

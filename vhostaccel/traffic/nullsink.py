@@ -33,7 +33,7 @@ class _End:
         self.frames = 0
         self.to_send = memoryview(b"")
         self._buffer = np.empty(_CARRY_BYTES + _CHUNK_BYTES, np.uint8)
-        self._view = memoryview(self._buffer)
+        self._view = self._buffer.data
         self._start = _CARRY_BYTES
 
     def read(self) -> memoryview:

@@ -24,7 +24,7 @@ def judge(case: Case) -> Verdict:
         return RULE.skipped("no frame was offered")
     value, ledger, point, way = max(shares, key=lambda share: share[0])
     why = (
-        f"at worst {ledger.residual} of {ledger.offered} frames ({value:.2%}) are "
+        f"at worst {ledger.residual:,} of {ledger.offered:,} frames ({value:.2%}) are "
         f"unexplained, {way} at {show_rate(point.rate)} frames/s"
     )
     return RULE.judged(value <= MOST, value, why)

@@ -23,7 +23,7 @@ def judge(case: Case) -> Verdict:
         return RULE.judged(False, None, "nothing was forwarded at any load")
     value = curve[case.highest] / curve[load]
     why = (
-        f"egress at {show_rate(case.highest)} frames/s is {value:.2f} of the peak "
+        f"egress at {show_rate(case.highest)} frames/s is {value:.3f} of the peak "
         f"({show_rate(curve[case.highest])} of {show_rate(curve[load])} frames/s, reached "
         f"at {show_rate(load)}), by sweep {', '.join(_by_sweep(case))}"
     )

@@ -31,8 +31,8 @@ def judge(case: Case) -> Verdict:
     nic = sum(ledger.dropped.get("nic", 0) for ledger in ledgers)
     tap = sum(ledger.dropped.get("tap", 0) for ledger in ledgers)
     why = (
-        f"of {lost} frames lost above {show_rate(saturation)} frames/s, {nic} "
-        f"({nic / lost:.1%}) were lost in the NIC and {tap} ({tap / lost:.1%}) in the "
+        f"of {lost:,} frames lost above {show_rate(saturation)} frames/s, {nic:,} "
+        f"({nic / lost:.1%}) were lost in the NIC and {tap:,} ({tap / lost:.1%}) in the "
         f"tap ring"
     )
     return RULE.judged(nic / lost >= LEAST and not tap, nic / lost, why)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/record.md names every key the writer writes, and none besides."""
+
+import re
+from pathlib import Path
+
+from tests.factories import make_run
+from vhostaccel.report.record import SCHEMA, to_record
+
+MANUAL = Path(__file__).parents[2] / "docs" / "record.md"
+FREE = ("environment", "dropped", "owners", "threads", "interrupts_per_s", "heartbeats")
+"""Dicts whose keys are names: of devices, threads, guests."""
+
+
+def paths(value, place=""):
+    if isinstance(value, list):
+        return set().union(*(paths(item, f"{place}[]") for item in value))
+    if not isinstance(value, dict):
+        return {place}
+    found = set()
+    for key, item in value.items():
+        name = "<name>" if place.rpartition(".")[2] in FREE else key
+        name = "<way>" if name in ("a_to_b", "b_to_a") else name
+        found |= paths(item, f"{place}.{name}".lstrip("."))
+    return found
+
+
+def test_the_manual_names_every_key_of_a_record():
+    written = {re.sub(r"\[\]$", "", path) for path in paths(to_record(make_run()))}
+    table_rows = re.findall(r"^\| (`.*?`) \|", MANUAL.read_text(), flags=re.MULTILINE)
+    described = {
+        prefix + name
+        for cell in table_rows
+        for prefix, names in [_expand(cell)]
+        for name in names
+    }
+    assert described == written
+
+
+def _expand(cell: str) -> tuple[str, list[str]]:
+    """Return a prefix and names of ``a.b.{c,d}`` or ``a.b.c``."""
+    match = re.fullmatch(r"`([^{}]*)(?:\{([^}]*)\})?`", cell)
+    assert match, cell
+    prefix, names = match.groups()
+    return prefix, names.split(",") if names else [""]
+
+
+def test_the_manual_names_the_schema():
+    assert f'"{SCHEMA}"' in MANUAL.read_text()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``flood-test``, ``run`` and ``report``: scenarios to verdicts."""
+
+import json
+import shlex
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from vhostaccel.cli.output import say
+from vhostaccel.errors import (
+    EXIT_NOT_PROVIDED,
+    EXIT_PASSED,
+    EXIT_SKIPPED,
+    EXIT_VERDICT_FAILED,
+    SkipError,
+    UsageError,
+    VhostAccelError,
+)
+from vhostaccel.lab.provision import PROJECT
+from vhostaccel.modes.mode import MODES, PLANNED
+from vhostaccel.pipeline import Execution, provide
+from vhostaccel.report.junit import write_junit
+from vhostaccel.report.page import write_page
+from vhostaccel.report.record import read_record, to_record
+from vhostaccel.report.run import Run
+from vhostaccel.report.summary import one_line, summary
+from vhostaccel.scenario.finder import find_scenarios
+from vhostaccel.scenario.model import Scenario
+from vhostaccel.scenario.reader import Vocabulary, read_scenario
+from vhostaccel.units import UnitError, frames_per_second
+from vhostaccel.verify.judge import VERDICTS
+from vhostaccel.verify.verdict import Status
+
+SCENARIOS = PROJECT / "scenarios"
+_DEFAULT = SCENARIOS / "baseline" / "stock-vhost-net-livelocks-on-one-cpu.toml"
+_EXIT = {
+    Status.PASS: EXIT_PASSED,
+    Status.FAIL: EXIT_VERDICT_FAILED,
+    Status.SKIP: EXIT_SKIPPED,
+    Status.VOID: EXIT_NOT_PROVIDED,
+}
+
+
+@click.command("flood-test")
+@click.option("--scenario", type=click.Path(path_type=Path), default=_DEFAULT)
+@click.option("--mode", help="Run this mode only; others of the scenario are left out.")
+@click.option("--sweeps", type=click.IntRange(1), help="Repetitions of the sweep.")
+@click.option("--rates", help='Loads per direction: "600,2400,40000" [frames/s].')
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record.")
+def flood_test(
+    scenario: Path,
+    mode: str | None,
+    sweeps: int | None,
+    rates: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Flood a forwarding guest in the lab, and judge what comes of it."""
+    read = _changed(_read(scenario), mode, sweeps, rates)
+    folder = output or _run_folder(read)
+    run = _execute(read, folder)
+    if as_json:
+        click.echo((folder / "record.json").read_text())
+    else:
+        Console().print(summary(run))
+        click.echo(
+            f"\nrecord: {folder / 'record.json'}\npage:   {folder / 'page.html'}"
+        )
+    return _EXIT[run.status]
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.")
+@click.option("--junit", type=click.Path(path_type=Path), help="JUnit XML to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def run(
+    paths: tuple[Path, ...], output: Path | None, junit: Path | None, as_json: bool
+) -> int:
+    """Run scenario files or folders, one line each."""
+    scenarios = [_read(path) for path in find_scenarios(paths or (SCENARIOS,))]
+    done: list[Run] = []
+    not_run: dict[str, str] = {}
+    statuses = []
+    for scenario in scenarios:
+        try:
+            result = _execute(scenario, _run_folder(scenario, output))
+        except VhostAccelError as error:
+            not_run[scenario.name] = error.what
+            statuses.append(error.exit_code)
+            word = "SKIP" if isinstance(error, SkipError) else "VOID"
+            click.echo(f"{word}  {scenario.name}: {error.what}")
+            continue
+        done.append(result)
+        statuses.append(_EXIT[result.status])
+        click.echo(json.dumps(to_record(result)) if as_json else one_line(result))
+    write_junit(done, junit or (output or Path("runs")) / "junit.xml", not_run)
+    # A failed verdict outranks a lab that was not provided, and that a skip.
+    ranked = (EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)
+    return next((status for status in ranked if status in statuses), EXIT_PASSED)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--page", type=click.Path(path_type=Path), help="HTML page to write.")
+def report(runs: tuple[Path, ...], page: Path | None) -> None:
+    """Render saved runs again; several are compared on one page."""
+    records = [
+        read_record(path / "record.json" if path.is_dir() else path) for path in runs
+    ]
+    for record in records:
+        Console().print(summary(record))
+    target = page or (runs[0] if runs[0].is_dir() else runs[0].parent) / (
+        "page.html" if len(runs) == 1 else "compare.html"
+    )
+    write_page(records, target)
+    click.echo(f"page: {target}")
+
+
+def _read(path: Path) -> Scenario:
+    return read_scenario(
+        path,
+        Vocabulary(modes=set(MODES), verdicts=set(VERDICTS), planned_modes=PLANNED),
+    )
+
+
+def _changed(
+    scenario: Scenario, mode: str | None, sweeps: int | None, rates: str | None
+) -> Scenario:
+    """Apply the command line to a scenario; claims on modes left out go with them."""
+    traffic = scenario.traffic
+    if sweeps is not None:
+        traffic = replace(traffic, sweeps=sweeps)
+    if rates is not None:
+        try:
+            read = [frames_per_second(f"{rate} frames/s") for rate in rates.split(",")]
+        except UnitError as error:
+            raise UsageError(
+                f"--rates {rates}: {error}", hint="--rates 600,2400,40000"
+            ) from None
+        traffic = replace(traffic, rates=tuple(sorted(read)))
+    if mode is not None:
+        if mode not in MODES:
+            raise UsageError(
+                f"this version has no mode {mode}",
+                hint=f"it has: {', '.join(MODES)}; planned: {', '.join(PLANNED)}",
+            )
+        claims = tuple(claim for claim in scenario.claims if claim.mode == mode)
+        scenario = replace(scenario, modes=(mode,), claims=claims)
+    return replace(scenario, traffic=traffic)
+
+
+def _execute(scenario: Scenario, folder: Path) -> Run:
+    provided = provide(say)
+    command = shlex.join(["vhostaccel", *sys.argv[1:]])
+    execution = Execution(scenario, folder, command=command, report=say)
+    done = execution.execute(provided)
+    write_page([done], folder / "page.html")
+    return done
+
+
+def _run_folder(scenario: Scenario, base: Path | None = None) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return (base or Path("runs")) / f"{stamp}-{scenario.name.replace('/', '-')}"
