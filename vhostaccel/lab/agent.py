@@ -107,10 +107,11 @@ def execute(argv: list[str], says: Callable[[Any], None]) -> int:
     except OSError as error:
         says(f"{argv[0]}: {error.strerror}\n")
         return 127
-    assert child.stdout is not None
-    for line in child.stdout:
-        says(line)
-    return child.wait()
+    with child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            says(line)
+    return child.returncode
 
 
 def control_port() -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the lab needs made on this machine: its kernel and the project's C programs.
+"""What the lab needs made on this machine: kernel, C programs and modules.
 
 `python -m vhostaccel.lab.provision` makes all of it ahead of the first run.
 """
@@ -19,6 +19,9 @@ SOURCES = {
     "cpuprobe": PROJECT / "vhostaccel" / "observe" / "cpuprobe.c",
 }
 """Each program is one file: it also runs inside guests, where no library is."""
+
+MODULES = (PROJECT / "kmod" / "anchor",)
+"""The kernel modules that every run loads into the lab."""
 
 _FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-static"]
 
@@ -49,6 +52,8 @@ def main() -> int:
     try:
         provided = kernel.provide_kernel(_say)
         provide_tools(_say)
+        for sources in MODULES:
+            kernel.build_module(provided, sources, _say)
     except VhostAccelError as error:
         _say(f"error: {error}")
         return error.exit_code

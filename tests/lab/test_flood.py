@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job and its interruptions, in the real lab.
+
+Each test boots the lab: KVM or TCG, libvirt, a guest, two wires. Nothing here is timed;
+what is asserted is what was counted, and that nothing stays behind.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vhostaccel.lab.machine import labs_folder
+from vhostaccel.lab.processes import ProcessId
+
+pytestmark = pytest.mark.lab
+
+CLI = Path(sys.executable).with_name("vhostaccel")
+LIMIT_S = 400.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind():
+    before = labs()
+    yield
+    wait_for(lambda: labs() <= before, "the lab's folder is gone", limit_s=20.0)
+
+
+def labs():
+    return set(labs_folder().iterdir()) if labs_folder().is_dir() else set()
+
+
+def wait_for(condition, what, limit_s=LIMIT_S):
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
+        time.sleep(0.05)
+    return value
+
+
+def new_lab(before):
+    """Wait for a lab that runs, and return keeper and QEMU."""
+
+    def running():
+        for folder in labs() - before:
+            if (folder / "state.json").exists():
+                return json.loads((folder / "state.json").read_text())
+        return None
+
+    state = wait_for(running, "a lab runs")
+    return ProcessId(**state["keeper"]), ProcessId(**state["qemu"])
+
+
+@pytest.fixture
+def flood(tmp_path):
+    """Start flood-test with a short sweep; end it whatever happens."""
+    started = []
+
+    def start(*options):
+        argv = [CLI, "flood-test", "--output", tmp_path / "run", *options]
+        log = (tmp_path / "log").open("w")
+        process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=tmp_path)
+        log.close()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+def said(tmp_path):
+    return (tmp_path / "log").read_text()
+
+
+def test_stock_vhost_net_collapses_and_every_frame_is_accounted_for(flood, tmp_path):
+    status = flood("--sweeps", "1", "--rates", "600,2400,40000").wait(LIMIT_S)
+    assert status == 0, said(tmp_path)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    (mode,) = record["modes"]
+    verdicts = {verdict["name"]: verdict for verdict in mode["verdicts"]}
+    assert verdicts["livelock"]["value"] < 0.25
+    assert verdicts["conservation"]["status"] == "pass"
+    assert verdicts["clean"]["status"] == "pass"
+    assert all(point["void"] is None for point in mode["points"])
+    page = (tmp_path / "run" / "page.html").read_text()
+    assert "<svg" in page
+    assert "http-equiv" not in page
+
+
+def test_a_killed_qemu_is_one_clear_error_and_status_3(flood, tmp_path):
+    before = labs()
+    process = flood("--sweeps", "1", "--rates", "600")
+    _, qemu = new_lab(before)
+    wait_for(lambda: "frames are forwarded" in said(tmp_path), "the flood begins")
+    qemu.send(signal.SIGKILL)
+    assert process.wait(60.0) == 3
+    assert "the lab died" in said(tmp_path) or "wire" in said(tmp_path)
+    assert "hint:" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert not record["complete"]
+
+
+def test_a_killed_command_line_leaves_nothing(flood):
+    before = labs()
+    process = flood("--sweeps", "1", "--rates", "600")
+    keeper, qemu = new_lab(before)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not (keeper.is_alive() or qemu.is_alive()), "both end", 20.0)
+
+
+def test_ctrl_c_is_status_130_and_leaves_nothing(flood, tmp_path):
+    before = labs()
+    process = flood("--sweeps", "1", "--rates", "600")
+    keeper, qemu = new_lab(before)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60.0) == 130
+    assert "interrupted" in said(tmp_path)
+    assert not keeper.is_alive()
+    assert not qemu.is_alive()
+
+
+def test_a_lab_of_ones_own_has_the_guest_that_virsh_lists():
+    environment = os.environ | {
+        "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+    }
+
+    def cli(*arguments):
+        return subprocess.run(
+            [CLI, "lab", *arguments],
+            env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+
+    try:
+        up = cli("up")
+        assert up.returncode == 0, up.stderr
+        listed = cli("exec", "virsh", "list", "--name")
+        assert listed.stdout.split() == ["nfv0"]
+        assert cli("exec", "sh", "-c", "exit 7").returncode == 7
+        second = cli("up")
+        assert second.returncode == 3
+        assert "already running" in second.stderr
+    finally:
+        down = cli("down")
+    assert down.returncode == 0, down.stderr
+    assert cli("exec", "true").returncode == 3

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vhostaccel.command import run
+from vhostaccel.errors import GuestError, LabError
+from vhostaccel.lab.provision import SOURCES, compile_argv
+from vhostaccel.observe.probe import CpuProbe, Watcher
+
+HINT = "gcc and the C library's static archive are missing"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    binary = tmp_path_factory.mktemp("cpuprobe") / "cpuprobe"
+    run(compile_argv(SOURCES["cpuprobe"], binary), hint=HINT)
+    return binary
+
+
+@pytest.fixture
+def cpu() -> int:
+    return max(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def probe(program: Path, cpu: int) -> Iterator[CpuProbe]:
+    started = CpuProbe(program, cpu)
+    yield started
+    started.stop()
+
+
+def idle_share(probe: CpuProbe, seconds: float) -> float:
+    idle_ns, at_ns = probe.idle_ns(), time.monotonic_ns()
+    time.sleep(seconds)
+    return (probe.idle_ns() - idle_ns) / (time.monotonic_ns() - at_ns)
+
+
+def test_a_busy_cpu_has_less_idle_time_than_before(probe: CpuProbe, cpu: int) -> None:
+    spin = f"import os\nos.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
+    # Others may keep the CPU busy too: the best of some looks is the fair one.
+    before = max(idle_share(probe, 0.3) for _ in range(5))
+    with subprocess.Popen([sys.executable, "-c", spin]) as busy:
+        try:
+            time.sleep(0.3)
+            during = idle_share(probe, 1.0)
+        finally:
+            busy.kill()
+    assert 0.0 <= during < before / 2
+    assert before <= 1.01
+
+
+def test_lateness_is_told_once(probe: CpuProbe) -> None:
+    timer = probe._process.pid
+    probe.take_late_worst_ns()
+    os.kill(timer, signal.SIGSTOP)
+    time.sleep(0.5)
+    # A timer that has not run yet is late already.
+    assert probe.take_late_worst_ns() > 300_000_000
+    os.kill(timer, signal.SIGCONT)
+    deadline = time.monotonic() + 10
+    while probe.take_late_worst_ns() < 300_000_000:
+        assert time.monotonic() < deadline, "the timer did not say how late it was"
+    assert probe.take_late_worst_ns() < 300_000_000
+
+
+def test_both_processes_end_together(program: Path, cpu: int) -> None:
+    probe = CpuProbe(program, cpu)
+    children = Path(f"/proc/{probe._process.pid}/task/{probe._process.pid}/children")
+    (counter,) = map(int, children.read_text().split())
+    os.kill(counter, signal.SIGKILL)
+    assert probe._process.wait(timeout=10) != 0
+    assert not probe.is_running()
+
+
+def test_a_cpu_that_does_not_exist_is_an_error(program: Path) -> None:
+    with pytest.raises(LabError, match="CPU 999"):
+        CpuProbe(program, 999)
+
+
+def test_a_silence_counts_as_one_however_often_it_is_asked() -> None:
+    def beat(name: str, timeout_s: float) -> int | None:
+        time.sleep(0.05)
+        if time.monotonic() < answers_from:
+            return None
+        return 50_000_000
+
+    answers_from = time.monotonic() + 0.6
+    watcher = Watcher("nfv0", beat)
+    time.sleep(1.2)
+    seen = watcher.end()
+    assert 0 < seen.answered < seen.asked
+    assert 600_000_000 < seen.worst_ns < 1_200_000_000
+
+
+def test_a_guest_that_is_gone_does_not_answer() -> None:
+    def beat(name: str, timeout_s: float) -> int | None:
+        raise GuestError("guest nfv0 closed its control port", hint="none")
+
+    watcher = Watcher("nfv0", beat)
+    time.sleep(0.1)
+    seen = watcher.end()
+    assert (seen.asked, seen.answered) == (1, 0)
+    assert seen.worst_ns >= 100_000_000
