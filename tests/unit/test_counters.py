@@ -19,7 +19,7 @@ intr 91023 96 9 0 0
 ctxt 120331
 """
 INTERRUPTS = """\
-           CPU0       CPU1       
+           CPU0       CPU1
   1:          0          9   IO-APIC   1-edge      i8042
  25:          1          0  PCI-MSIX-0000:01:00.0   0-edge      eth0
  26:      11333         67  PCI-MSIX-0000:01:00.0   1-edge      eth0-rx-0

@@ -56,7 +56,7 @@ def test_a_busy_cpu_has_less_idle_time_than_before(probe: CpuProbe, cpu: int) ->
     assert before <= 1.01
 
 
-def test_lateness_is_told_once(probe: CpuProbe) -> None:
+def test_lateness_is_told_while_it_lasts_and_once_after(probe: CpuProbe) -> None:
     timer = probe._process.pid
     probe.take_late_worst_ns()
     os.kill(timer, signal.SIGSTOP)
@@ -64,9 +64,9 @@ def test_lateness_is_told_once(probe: CpuProbe) -> None:
     # A timer that has not run yet is late already.
     assert probe.take_late_worst_ns() > 300_000_000
     os.kill(timer, signal.SIGCONT)
-    deadline = time.monotonic() + 10
-    while probe.take_late_worst_ns() < 300_000_000:
-        assert time.monotonic() < deadline, "the timer did not say how late it was"
+    time.sleep(0.2)
+    # It has run: what it wrote then is still told, and after that no more.
+    assert probe.take_late_worst_ns() > 300_000_000
     assert probe.take_late_worst_ns() < 300_000_000
 
 

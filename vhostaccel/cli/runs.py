@@ -99,7 +99,10 @@ def run(
             continue
         done.append(result)
         statuses.append(_EXIT[result.status])
-        click.echo(json.dumps(to_record(result)) if as_json else one_line(result))
+        if as_json:
+            click.echo(json.dumps(to_record(result)))
+        else:
+            Console().print(one_line(result))
     write_junit(done, junit or (output or Path("runs")) / "junit.xml", not_run)
     # A failed verdict outranks a lab that was not provided, and that a skip.
     ranked = (EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)

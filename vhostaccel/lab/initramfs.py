@@ -77,7 +77,7 @@ def module_paths(kernel: Kernel, names: Sequence[str]) -> list[Path]:
     root = kernel.modules.parents[2]
     for name in names:
         argv = (
-            "modprobe",
+            "/sbin/modprobe",  # not in an ordinary user's PATH
             "-d", str(root),
             "-S", kernel.version,
             "--show-depends", name,
