@@ -51,7 +51,7 @@ def test_a_call_returns_its_result(channel):
 
 
 def test_exec_says_what_is_printed_and_returns_the_status(channel):
-    said = []
+    said: list[str] = []
     argv = ["sh", "-c", "echo one; echo two; exit 3"]
     assert channel.call("exec", argv=argv, says=said.append) == 3
     assert said == ["one\n", "two\n"]
