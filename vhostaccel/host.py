@@ -20,7 +20,14 @@ from vhostaccel.guests.lifecycle import Guest, GuestFiles, VfwdGuest, VmGuest
 from vhostaccel.guests.plan import BRIDGES, NIC_MACS, GuestPlan, plan_guest
 from vhostaccel.lab.channel import Channel
 from vhostaccel.lab.libvirtd import Libvirtd, start_libvirtd
-from vhostaccel.lab.network import Network, Nic, find_nic, remaining_taps
+from vhostaccel.lab.network import (
+    Network,
+    Nic,
+    find_nic,
+    offloads,
+    remaining_taps,
+    ring_sizes,
+)
 from vhostaccel.lab.state import HostState
 from vhostaccel.modes.mode import MODES
 from vhostaccel.observe.probe import Probe
@@ -306,4 +313,6 @@ def _environment(nics: tuple[Nic, ...]) -> dict[str, str]:
         "host kernel": platform.release(),
         "host CPUs": str(os.cpu_count()),
         "NIC": f"{first.driver}, {queues} rx queues, threaded NAPI {napi}",
+        "NIC rings": "rx {}, tx {} descriptors".format(*ring_sizes(first.name)),
+        "NIC offloads": offloads(first.name),
     }

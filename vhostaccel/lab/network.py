@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """NICs, bridges and taps of the host under test, through rtnetlink."""
 
+import array
+import fcntl
+import socket
+import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +19,15 @@ from vhostaccel.lab.state import HostState
 _NET = Path("/sys/class/net")
 _APPEAR_TIMEOUT_S = 20.0
 _POLL_S = 0.05
+_SIOCETHTOOL = 0x8946
+_GRINGPARAM = 0x10
+_OFFLOADS = {
+    "rx checksum": 0x14,
+    "tx checksum": 0x16,
+    "TSO": 0x1E,
+    "GSO": 0x23,
+    "GRO": 0x2B,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +139,33 @@ class Network:
             if time.monotonic() > deadline:
                 raise LabError(f"{name} has no link", hint="is its wire connected?")
             time.sleep(_POLL_S)
+
+
+def ring_sizes(name: str) -> tuple[int, int]:
+    """Return how many receive and transmit descriptors a NIC's rings have."""
+    # struct ethtool_ringparam: cmd, four maxima, rx, mini, jumbo, tx.
+    fields = _ethtool(name, struct.pack("9I", _GRINGPARAM, *[0] * 8))
+    values = struct.unpack("9I", fields)
+    return values[5], values[8]
+
+
+def offloads(name: str) -> str:
+    """Return which offloads of a device are on, and which are off."""
+    states = []
+    for label, command in _OFFLOADS.items():
+        value = struct.unpack("2I", _ethtool(name, struct.pack("2I", command, 0)))[1]
+        states.append(f"{label} {'on' if value else 'off'}")
+    return ", ".join(states)
+
+
+def _ethtool(name: str, request: bytes) -> bytes:
+    """Do one request of the ethtool ioctl (ethtool(8), linux/ethtool.h)."""
+    data = array.array("B", request)
+    address, _ = data.buffer_info()
+    asked = struct.pack("16sP", name.encode(), address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, asked)
+    return data.tobytes()
 
 
 def remaining_taps(prefix: str) -> tuple[str, ...]:

@@ -144,6 +144,8 @@ def _kernel_command_line(boot: Boot) -> str:
             "panic=-1",
             "net.ifnames=0",
             "random.trust_cpu=on",
+            # Sessions would otherwise share a CPU by halves, SCHED_IDLE ones too.
+            "noautogroup",
             f"lab.modules={boot.modules}",
             f"lab.python={boot.python}",
             f"lab.source={boot.source}",
