@@ -24,7 +24,7 @@ time.sleep(600)
 """
 
 
-def wait_for(condition, what):
+def expect_soon(condition, what):
     deadline = time.monotonic() + LIMIT_S
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {LIMIT_S:g} s: {what}"
@@ -34,7 +34,7 @@ def wait_for(condition, what):
 
 def state_of(folder):
     path = folder / "state.json"
-    wait_for(path.exists, "the keeper writes its state")
+    expect_soon(path.exists, "the keeper writes its state")
     state = json.loads(path.read_text())
     return ProcessId(**state["keeper"]), ProcessId(**state["qemu"])
 
@@ -62,25 +62,25 @@ def test_an_owner_that_is_killed_leaves_nothing(folder, owner):
     keeper, qemu = state_of(folder)
     owner.kill()
     owner.wait()
-    wait_for(lambda: gone(folder, keeper, qemu), "keeper, child and folder are gone")
+    expect_soon(lambda: gone(folder, keeper, qemu), "keeper, child and folder are gone")
 
 
 def test_a_keeper_that_is_told_to_end_leaves_nothing(folder, owner):
     keeper, qemu = state_of(folder)
     keeper.send(signal.SIGTERM)
-    wait_for(lambda: gone(folder, keeper, qemu), "keeper, child and folder are gone")
+    expect_soon(lambda: gone(folder, keeper, qemu), "keeper, child and folder are gone")
 
 
 def test_qemu_ends_with_a_keeper_that_is_killed(folder, owner):
     keeper, qemu = state_of(folder)
     os.kill(keeper.pid, signal.SIGKILL)
-    wait_for(lambda: not qemu.is_alive(), "the child is gone")
+    expect_soon(lambda: not qemu.is_alive(), "the child is gone")
 
 
 def test_the_folder_stays_for_the_owner_when_qemu_is_killed(folder, owner):
     keeper, qemu = state_of(folder)
     qemu.send(signal.SIGKILL)
-    wait_for(lambda: not qemu.is_alive(), "the child is gone")
+    expect_soon(lambda: not qemu.is_alive(), "the child is gone")
     assert folder.exists()
     assert keeper.is_alive()
 

@@ -28,14 +28,14 @@ LIMIT_S = 400.0
 def nothing_stays_behind():
     before = labs()
     yield
-    wait_for(lambda: labs() <= before, "the lab's folder is gone", limit_s=20.0)
+    expect_soon(lambda: labs() <= before, "the lab's folder is gone", limit_s=20.0)
 
 
 def labs():
     return set(labs_folder().iterdir()) if labs_folder().is_dir() else set()
 
 
-def wait_for(condition, what, limit_s=LIMIT_S):
+def expect_soon(condition, what, limit_s=LIMIT_S):
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
@@ -52,7 +52,7 @@ def new_lab(before):
                 return json.loads((folder / "state.json").read_text())
         return None
 
-    state = wait_for(running, "a lab runs")
+    state = expect_soon(running, "a lab runs")
     return ProcessId(**state["keeper"]), ProcessId(**state["qemu"])
 
 
@@ -81,11 +81,14 @@ def said(tmp_path):
 
 def test_stock_vhost_net_collapses_and_every_frame_is_accounted_for(flood, tmp_path):
     status = flood("--sweeps", "1", "--rates", "600,2400,40000").wait(LIMIT_S)
-    assert status == 0, said(tmp_path)
+    # How deep it falls depends on how busy the machine outside is: the scenario's claim is
+    # for a quiet one. That it falls, and that nothing is unaccounted for, is not.
+    assert status in (0, 1), said(tmp_path)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     (mode,) = record["modes"]
     verdicts = {verdict["name"]: verdict for verdict in mode["verdicts"]}
-    assert verdicts["livelock"]["value"] < 0.25
+    assert verdicts["livelock"]["status"] == "fail"
+    assert verdicts["where-dropped"]["value"] < 0.1
     assert verdicts["conservation"]["status"] == "pass"
     assert verdicts["clean"]["status"] == "pass"
     assert all(point["void"] is None for point in mode["points"])
@@ -98,7 +101,7 @@ def test_a_killed_qemu_is_one_clear_error_and_status_3(flood, tmp_path):
     before = labs()
     process = flood("--sweeps", "1", "--rates", "600")
     _, qemu = new_lab(before)
-    wait_for(lambda: "frames are forwarded" in said(tmp_path), "the flood begins")
+    expect_soon(lambda: "frames are forwarded" in said(tmp_path), "the flood begins")
     qemu.send(signal.SIGKILL)
     assert process.wait(60.0) == 3
     assert "the lab died" in said(tmp_path) or "wire" in said(tmp_path)
@@ -114,7 +117,7 @@ def test_a_killed_command_line_leaves_nothing(flood):
     keeper, qemu = new_lab(before)
     process.kill()
     process.wait()
-    wait_for(lambda: not (keeper.is_alive() or qemu.is_alive()), "both end", 20.0)
+    expect_soon(lambda: not (keeper.is_alive() or qemu.is_alive()), "both end", 20.0)
 
 
 def test_ctrl_c_is_status_130_and_leaves_nothing(flood, tmp_path):
