@@ -30,7 +30,7 @@ from vhostaccel.observe.point import Point
 from vhostaccel.observe.sample import Sample
 from vhostaccel.report.record import write_record
 from vhostaccel.report.run import ModeResult, Run
-from vhostaccel.scenario.model import Directions, Scenario
+from vhostaccel.scenario.model import Directions, GuestSpec, LabSpec, Scenario
 from vhostaccel.traffic.generator import Generator, TrafficGenerator
 from vhostaccel.traffic.trial import DirectionLoad, TrialSpec
 from vhostaccel.units import FramesPerSecond, Seconds, show_rate
@@ -140,7 +140,9 @@ class Execution:
             )
             stack.enter_context(machine)
             host = RemoteHost(machine.channel, self._report)
-            facts = host.prepare(_host_spec(mode, scenario, provided))
+            facts = host.prepare(
+                host_spec(mode, scenario.lab, scenario.guest, provided)
+            )
             self._run = replace(self._run, environment=self._run.environment | facts)
             generator = Generator(machine.wire("a"), machine.wire("b"))
             stack.callback(generator.close)
@@ -310,12 +312,15 @@ class Trials:
         )
 
 
-def _host_spec(mode: str, scenario: Scenario, provided: Provided) -> HostSpec:
+def host_spec(
+    mode: str, lab: LabSpec, guest: GuestSpec, provided: Provided
+) -> HostSpec:
+    """Return what the host under test is made ready for."""
     return HostSpec(
         mode=mode,
-        placement=scenario.lab.placement,
-        threaded_napi=scenario.lab.threaded_napi,
-        guest=scenario.guest,
+        placement=lab.placement,
+        threaded_napi=lab.threaded_napi,
+        guest=guest,
         kernel_image=str(provided.kernel.image),
         guest_image=str(provided.guest_image),
         vfwd=str(provided.tools["vfwd"]),

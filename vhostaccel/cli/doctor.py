@@ -8,10 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from vhostaccel.codec import to_plain
-from vhostaccel.doctor import examine
+from vhostaccel.doctor import CheckStatus, examine
 from vhostaccel.errors import EXIT_NOT_PROVIDED, EXIT_PASSED
 
-_SIGNS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "missing": "[red]missing[/]"}
+_SIGNS = {
+    CheckStatus.OK: "[green]ok[/]",
+    CheckStatus.WARN: "[yellow]warn[/]",
+    CheckStatus.MISSING: "[red]missing[/]",
+}
 
 
 @click.command()
@@ -26,9 +30,9 @@ def doctor(as_json: bool) -> int:
         for heading in ("", "what", "needed for", "seen", "mend with"):
             table.add_column(heading, overflow="fold")
         for check in checks:
-            sign = _SIGNS[str(to_plain(check.status))]
+            sign = _SIGNS[check.status]
             needed = ", ".join(check.needed_for)
             table.add_row(sign, check.name, needed, check.seen, check.mend or "")
         Console().print(table)
-    lacks = any(str(to_plain(check.status)) == "missing" for check in checks)
+    lacks = any(check.status is CheckStatus.MISSING for check in checks)
     return EXIT_NOT_PROVIDED if lacks else EXIT_PASSED

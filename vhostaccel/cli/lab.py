@@ -14,10 +14,10 @@ import click
 
 from vhostaccel.cli.output import say
 from vhostaccel.guests.plan import NIC_MACS
-from vhostaccel.host import HostSpec, RemoteHost
+from vhostaccel.host import RemoteHost
 from vhostaccel.lab.machine import boot, find
-from vhostaccel.pipeline import provide
-from vhostaccel.scenario.model import GuestSpec, LabSpec, Placement
+from vhostaccel.pipeline import host_spec, provide
+from vhostaccel.scenario.model import GuestSpec, LabSpec
 
 _NAME = "default"
 _LEAVE = b"\x1d"
@@ -34,8 +34,9 @@ def lab() -> None:
 def up(cpus: int, guest: bool) -> None:
     """Start the lab, and in it a forwarding guest; it stays until `lab down`."""
     provided = provide(say)
+    size = LabSpec(cpus=cpus)
     machine = boot(
-        LabSpec(cpus=cpus),
+        size,
         provided.kernel,
         name=_NAME,
         nic_macs=NIC_MACS,
@@ -44,17 +45,7 @@ def up(cpus: int, guest: bool) -> None:
     )
     try:
         if guest:
-            spec = HostSpec(
-                mode="tap",
-                placement=Placement.ONE_CPU,
-                threaded_napi=False,
-                guest=GuestSpec(),
-                kernel_image=str(provided.kernel.image),
-                guest_image=str(provided.guest_image),
-                vfwd=str(provided.tools["vfwd"]),
-                cpuprobe=str(provided.tools["cpuprobe"]),
-                anchor=str(provided.anchor),
-            )
+            spec = host_spec("tap", size, GuestSpec(), provided)
             RemoteHost(machine.channel, say).prepare(spec)
     except BaseException:
         machine.down()
