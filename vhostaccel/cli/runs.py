@@ -13,6 +13,7 @@ from rich.console import Console
 
 from vhostaccel.cli.output import say
 from vhostaccel.errors import (
+    EXIT_BUG,
     EXIT_NOT_PROVIDED,
     EXIT_PASSED,
     EXIT_SKIPPED,
@@ -104,8 +105,8 @@ def run(
         else:
             Console().print(one_line(result))
     write_junit(done, junit or (output or Path("runs")) / "junit.xml", not_run)
-    # A failed verdict outranks a lab that was not provided, and that a skip.
-    ranked = (EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)
+    # Our bug outranks a failed verdict, that a lab not provided, and that a skip.
+    ranked = (EXIT_BUG, EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)
     return next((status for status in ranked if status in statuses), EXIT_PASSED)
 
 
