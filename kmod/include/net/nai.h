@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Network Acceleration Interface: a NIC's hardware frame queue on lease to a
+ * consumer in process context, such as the vhost-net worker of a guest.
+ *
+ * Drivers (providers) and vhost-net (the client) meet here and nowhere else.
+ */
+#ifndef _NET_NAI_H
+#define _NET_NAI_H
+
+#include <linux/etherdevice.h>
+#include <linux/if_ether.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/netdevice.h>
+#include <linux/types.h>
+#include <uapi/linux/nai.h>
+
+struct module;
+struct netlink_ext_ack;
+
+/**
+ * DOC: NAI locking
+ *
+ * Order, outermost first; a lock may be taken with any above it held::
+ *
+ *   vhost dev->mutex > client->lock > RTNL > port->hw_mutex > fq->rx_lock
+ *   vhost dev->mutex > client->lock > vhost vq->mutex > fq->rx_lock
+ *
+ * RTNL and vq->mutex are never held together: the worker faults on guest memory
+ * under vq->mutex, so its holder can be stalled by userspace for any time. For
+ * the same reason no holder of RTNL or hw_mutex waits for a client->lock.
+ * hw_mutex and rx_lock are leaves: no user access, no waiting for netdev.
+ */
+
+/* Flags of struct nai_caps. */
+#define NAI_CAP_NO_HOL		BIT(0)	/* an empty queue drops, never blocks the port */
+#define NAI_CAP_CRC_STRIP	BIT(1)	/* frames come without FCS */
+#define NAI_CAP_HW_DROPS	BIT(2)	/* get_stats() can count hw_drop_overruns */
+
+#define NAI_CAP_REQUIRED	(NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP)
+
+/**
+ * struct nai_caps - what a port's hardware can do; fixed while registered
+ * @flags: NAI_CAP_*; NAI_CAP_REQUIRED must all be there
+ * @max_fqs: frame queues that can be leased at one time
+ * @rx_depth: buffers one queue can hold
+ * @rx_buf_len: bytes the hardware may write into one posted buffer, at worst
+ * @rx_max_frame: longest frame delivered, enforced by hardware, without FCS
+ */
+struct nai_caps {
+	u32 flags;
+	u16 max_fqs;
+	u16 rx_depth;
+	u16 rx_buf_len;
+	u16 rx_max_frame;
+};
+
+/* A buffer for the hardware to fill. @slot comes back in the completion. */
+struct nai_rx_buf {
+	dma_addr_t dma;
+	u16 slot;
+};
+
+/* Flags of struct nai_rx_cpl and struct nai_frame. */
+#define NAI_RX_CSUM_OK		BIT(0)	/* L4 checksum verified by hardware */
+#define NAI_RX_ERR		BIT(1)	/* frame in error or not whole: discard */
+
+struct nai_rx_cpl {
+	u16 slot;
+	u16 len;
+	u16 flags;
+};
+
+/* What the hardware counted since fq_start; never goes back. */
+struct nai_hw_stats {
+	u64 hw_drop_overruns;	/* dropped because no buffer was posted */
+	u64 irqs;
+};
+
+struct nai_fq;
+struct nai_port;
+
+/**
+ * struct nai_port_ops - what a provider implements; all are mandatory
+ *
+ * No function may take RTNL or call back into NAI unless it says so.
+ */
+struct nai_port_ops {
+	/* First and last call for a queue. RTNL held, hw_mutex not: the provider
+	 * may reset the port here, and so call nai_port_down() and _up().
+	 * fq_alloc tells its own number of the queue by nai_fq_set_index().
+	 */
+	int (*fq_alloc)(struct nai_port *port, struct nai_fq *fq,
+			struct netlink_ext_ack *extack);
+	void (*fq_free)(struct nai_fq *fq);
+
+	/* Frames for a unicast MAC go to this queue, or to the default queue
+	 * again. RTNL held. The provider replays matches after a reset by itself.
+	 */
+	int (*match_add)(struct nai_fq *fq, const u8 *mac,
+			 struct netlink_ext_ack *extack);
+	void (*match_del)(struct nai_fq *fq, const u8 *mac);
+
+	/* hw_mutex held, may sleep. fq_start leaves an empty ring and a masked
+	 * interrupt. After fq_stop has returned the hardware does not touch any
+	 * posted buffer, rx_poll still returns what was completed, and nothing
+	 * else is left posted; fq_stop ends within 20 ms and may be repeated.
+	 */
+	int (*fq_start)(struct nai_fq *fq);
+	void (*fq_stop)(struct nai_fq *fq);
+
+	/* fq->rx_lock held; no sleeping. rx_post returns how many it took, in
+	 * order from the first; rx_kick publishes them, once for a batch. rx_poll
+	 * returns finished frames in order, each exactly once.
+	 */
+	unsigned int (*rx_post)(struct nai_fq *fq, const struct nai_rx_buf *bufs,
+				unsigned int n);
+	void (*rx_kick)(struct nai_fq *fq);
+	unsigned int (*rx_poll)(struct nai_fq *fq, struct nai_rx_cpl *cpls,
+				unsigned int budget);
+
+	/* rx_lock held. Unmask after clearing stale causes, then look again: true
+	 * says a frame is waiting and leaves the interrupt masked.
+	 */
+	bool (*irq_arm)(struct nai_fq *fq);
+	void (*irq_mask)(struct nai_fq *fq);
+
+	/* hw_mutex held, may sleep. */
+	void (*get_stats)(struct nai_fq *fq, struct nai_hw_stats *stats);
+};
+
+/**
+ * struct nai_port - a NIC port that lends frame queues; part of a driver's state
+ * @dev: the port's netdev, set by the driver
+ * @dma_dev: the device that frames are written by, set by the driver
+ * @ops: set by the driver; not called after nai_port_unregister() returns
+ * @caps: set by the driver
+ * @hw_mutex: serialises fq_start, fq_stop, get_stats and the state of the fqs
+ * @core: private to nai.ko; outlives the port
+ */
+struct nai_port {
+	struct net_device *dev;
+	struct device *dma_dev;
+	const struct nai_port_ops *ops;
+	struct nai_caps caps;
+
+	struct mutex hw_mutex; /* Innermost but for rx_lock. */
+	struct nai_port_core *core;
+};
+
+/* Driver side. */
+int nai_port_register(struct nai_port *port, struct module *owner);
+/* No RTNL. Detaches every lease without waiting for any guest. */
+void nai_port_unregister(struct nai_port *port);
+/* RTNL held. Around a reset: stop DMA and keep the leases; start and post again. */
+void nai_port_down(struct nai_port *port);
+void nai_port_up(struct nai_port *port);
+/* Hard interrupt of a queue; the provider has masked it. */
+void nai_fq_irq(struct nai_fq *fq);
+/* The provider's own state of a queue, and its number. */
+void nai_fq_set_priv(struct nai_fq *fq, void *priv);
+void nai_fq_set_index(struct nai_fq *fq, u16 index);
+void *nai_fq_priv(const struct nai_fq *fq);
+struct nai_port *nai_fq_port(const struct nai_fq *fq);
+bool nai_port_has_fqs(const struct nai_port *port);
+
+/* Client side: the worker of one receive virtqueue. */
+
+#define NAI_RX_BATCH	64
+
+/* A received frame. Valid until the nai_rx_consume() that gives it back. */
+struct nai_frame {
+	void *data;
+	u16 len;
+	u16 flags;
+};
+
+/**
+ * struct nai_client_ops - what a consumer implements
+ */
+struct nai_client_ops {
+	/* Run the worker. Any context. False: there is no worker any more, the
+	 * interrupt stays masked.
+	 */
+	bool (*wake)(void *priv);
+	/* Use, or stop using, a queue. Process context, client->lock held, RTNL
+	 * not held; takes vq->mutex. After detach has returned the client makes
+	 * no nai_rx_*() call on that queue. An error refuses the attachment.
+	 */
+	int (*attach)(void *priv, struct nai_fq *fq, struct netlink_ext_ack *extack);
+	void (*detach)(void *priv, struct nai_fq *fq);
+	/* The stock of buffers changed its level. Called from nai_rx_*() below,
+	 * so with vq->mutex held; rx_lock is not.
+	 */
+	void (*congestion)(void *priv, enum nai_congestion level);
+};
+
+struct nai_client;
+
+/* For the tap queue that a backend was set to. Process context, may sleep, no
+ * RTNL, no vq->mutex. Nothing is attached yet. ERR_PTR on failure.
+ */
+struct nai_client *nai_client_register(struct net_device *tap, u16 queue,
+				       const struct nai_client_ops *ops, void *priv);
+/* Detaches. No callback runs after return. NULL is fine. Same context. */
+void nai_client_unregister(struct nai_client *client);
+
+/* The worker's calls, vq->mutex held. */
+
+/* Frames that wait, up to @n, oldest first; they stay until consumed. */
+unsigned int nai_rx_peek(struct nai_fq *fq, struct nai_frame *frames,
+			 unsigned int n);
+/* The first @n frames of the last peek are done with; their buffers go back to
+ * the hardware. @delivered of them reached the guest, with @bytes.
+ */
+void nai_rx_consume(struct nai_fq *fq, unsigned int n, unsigned int delivered,
+		    u64 bytes);
+/* The guest has no descriptor for the next frame. Settles the congestion level;
+ * the interrupt stays masked until the guest's kick runs the worker again.
+ */
+void nai_rx_starved(struct nai_fq *fq);
+/* Nothing waits: arm the interrupt. True: a frame came meanwhile, go on. */
+bool nai_rx_idle(struct nai_fq *fq);
+/* A frame was not delivered for a reason the client knows. */
+void nai_rx_drop(struct nai_fq *fq, enum nai_drop_reason reason);
+
+/* Any context: a failure that the client cannot go on with. Detaches soon, the
+ * tap takes over; counted and told with the reason.
+ */
+void nai_client_fail(struct nai_client *client, enum nai_detach_reason reason);
+
+#endif /* _NET_NAI_H */

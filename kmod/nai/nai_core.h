@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of nai.ko share, and nobody else sees. */
+#ifndef _NET_NAI_CORE_H
+#define _NET_NAI_CORE_H
+
+#include <linux/completion.h>
+#include <linux/kref.h>
+#include <linux/netlink.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <net/nai.h>
+
+#define NAI_MIN_DEPTH		16
+#define NAI_MAX_DEPTH		1024
+#define NAI_DROP_REASONS	(NAI_DROP_REASON_DETACH + 1)
+/* No enum nai_detach_reason: the lease is to go on. */
+#define NAI_LEASE_HOLDS		-1
+
+/**
+ * struct nai_port_core - what outlives a port that was unregistered
+ * @kref: one for the port, one for every frame queue
+ * @port: NULL once unregistered; RTNL
+ * @dma_dev: of the port; a reference is held
+ * @owner: the provider's module, held by every lease
+ * @caps: of the port
+ * @list: in nai_ports; RTNL
+ * @fqs: frame queues on lease; RTNL and hw_mutex to write, either to read
+ * @nr_fqs: length of @fqs
+ * @up: the hardware can run queues; hw_mutex
+ */
+struct nai_port_core {
+	struct kref kref;
+	struct nai_port *port;
+	struct device *dma_dev;
+	struct module *owner;
+	struct nai_caps caps;
+
+	struct list_head list;
+	struct list_head fqs;
+	unsigned int nr_fqs;
+	bool up;
+};
+
+/**
+ * struct nai_client - a virtqueue that can take a lease
+ * @kref: one for the list of clients, one for every frame queue and request
+ * @ops: of the consumer
+ * @priv: of the consumer
+ * @queue: of the tap
+ * @pid: the process that set the backend
+ * @lock: serialises attach and detach; held while they wait for the guest
+ * @gone: unregistered; @lock
+ * @attaching: a request is under way; RTNL
+ * @fq: the lease; @lock and RTNL to write, either or RCU to read
+ * @tap: NULL once it is unregistered; RTNL to write, RTNL or RCU to read
+ * @tap_tracker: of the reference to @tap
+ * @list: in nai_clients; RTNL
+ * @end_work: ends the lease for the reason that the frame queue was given
+ * @ended: woken when a lease has ended
+ * @fallbacks: leases that ended for another reason than a request; RTNL
+ * @last_reason: of the last one, NAI_LEASE_HOLDS if there was none; RTNL
+ */
+struct nai_client {
+	struct kref kref;
+	const struct nai_client_ops *ops;
+	void *priv;
+	u16 queue;
+	struct pid *pid;
+
+	struct mutex lock; /* Serialises attach and detach. */
+	bool gone;
+	bool attaching;
+	struct nai_fq __rcu *fq;
+
+	struct net_device __rcu *tap;
+	netdevice_tracker tap_tracker;
+	struct list_head list;
+
+	struct work_struct end_work;
+	wait_queue_head_t ended;
+	u32 fallbacks;
+	int last_reason;
+};
+
+/* A slot is in exactly one place: in fq->free, with the hardware, in fq->ready. */
+enum nai_slot_state {
+	NAI_SLOT_FREE,
+	NAI_SLOT_POSTED,
+	NAI_SLOT_READY,
+};
+
+struct nai_slot {
+	struct page *page;
+	dma_addr_t dma;
+	enum nai_slot_state state;
+};
+
+struct nai_ready {
+	u16 slot;
+	u16 len;
+	u16 flags;
+};
+
+struct nai_fq_stats {
+	u64 rx_packets;
+	u64 rx_bytes;
+	u64 drops[NAI_DROP_REASONS];
+	u64 starved;
+	u64 low_events;
+	u64 empty_events;
+	u64 resets;
+};
+
+/* Kinds of event whose rate is limited. */
+enum nai_event_kind {
+	NAI_EVENT_LEVEL_CHANGED,
+	NAI_EVENT_CONGESTED,
+	NAI_EVENT_CLEARED,
+	NAI_EVENT_KINDS,
+};
+
+/* What an attach request asks for. */
+struct nai_terms {
+	u32 port_ifindex;
+	enum nai_mode mode;
+	u8 mac[ETH_ALEN];
+	bool force;
+	u32 low;	/* 0: the default */
+	u32 high;	/* 0: the default */
+};
+
+/**
+ * struct nai_fq - a hardware queue on lease, and its buffers
+ * @kref: one for the client, one while the provider knows the queue
+ * @rcu: readers of client->fq may be late
+ * @core: of the port; a reference is held
+ * @client: a reference is held
+ * @ops: of the port; not called in state dead
+ * @net: of tap and port; a reference is held
+ * @terms: of the lease; low and high are as settled
+ * @id: of the lease
+ * @tap_ifindex: for events after the tap has gone
+ * @port_ifindex: for events after the port has gone
+ * @depth: number of slots
+ * @priv: of the provider
+ * @index: the provider's number of the queue
+ * @list: in core->fqs
+ * @open: between fq_alloc and fq_free; RTNL
+ * @matched: the MAC leads here; RTNL
+ * @mapped: all slots have a DMA address; RTNL
+ * @hw_stats: as last read; hw_mutex
+ * @end: why the lease is to end, or NAI_LEASE_HOLDS; the first reason stays
+ * @waiter: whom interrupts wake; RCU, NULL outside a lease
+ * @wakes: times an interrupt ran the worker
+ * @armed: the interrupt was unmasked and has not come yet
+ * @state: hw_mutex and rx_lock to write, either to read
+ * @rx_lock: guards what follows; taken in process context alone
+ * @slots: @depth of them
+ * @free: stack of the numbers of free slots
+ * @nr_free: its height
+ * @ready: ring of frames that wait, indices masked by @ready_mask
+ * @ready_mask: power of two, less one
+ * @ready_head: oldest that waits
+ * @ready_tail: where the next goes
+ * @peeked: frames of @ready that the worker was shown last
+ * @posted: slots that the hardware has and that were not seen completed
+ * @level: of the stock of posted slots; written by the worker alone
+ * @stats: of the lease
+ * @event_at: when each kind of event was last sent, in jiffies; the worker's
+ * @event_sent: kinds that were sent at all; the worker's
+ */
+struct nai_fq {
+	struct kref kref;
+	struct rcu_head rcu;
+	struct nai_port_core *core;
+	struct nai_client *client;
+	const struct nai_port_ops *ops;
+	struct net *net;
+	struct nai_terms terms;
+	u32 id;
+	int tap_ifindex;
+	int port_ifindex;
+	u16 depth;
+
+	void *priv;
+	u16 index;
+
+	struct list_head list;
+	bool open;
+	bool matched;
+	bool mapped;
+	struct nai_hw_stats hw_stats;
+
+	int end;
+
+	struct nai_client __rcu *waiter;
+	atomic64_t wakes;
+	bool armed;
+
+	enum nai_fq_state state;
+	spinlock_t rx_lock ____cacheline_aligned_in_smp; /* Guards the rest. */
+	struct nai_slot *slots;
+	u16 *free;
+	struct nai_ready *ready;
+	unsigned int nr_free;
+	unsigned int ready_mask;
+	unsigned int ready_head;
+	unsigned int ready_tail;
+	unsigned int peeked;
+	unsigned int posted;
+	enum nai_congestion level;
+	struct nai_fq_stats stats;
+	unsigned long event_at[NAI_EVENT_KINDS];
+	unsigned long event_sent;
+};
+
+/* nai_core.c */
+extern struct list_head nai_ports;
+extern struct list_head nai_clients;
+extern struct workqueue_struct *nai_wq;
+
+u32 nai_next_id(void);
+struct nai_port_core *nai_port_core_find(struct net *net, u32 ifindex);
+void nai_port_core_get(struct nai_port_core *core);
+void nai_port_core_put(struct nai_port_core *core);
+struct nai_client *nai_client_find(struct net *net, u32 tap_ifindex, u32 queue);
+void nai_client_get(struct nai_client *client);
+void nai_client_put(struct nai_client *client);
+
+/* nai_attach.c */
+int nai_attach(struct nai_client *client, struct net *net,
+	       const struct nai_terms *terms, u32 *id, u16 *index,
+	       struct netlink_ext_ack *extack);
+int nai_detach(struct nai_client *client, struct netlink_ext_ack *extack);
+void nai_lease_fail(struct nai_fq *fq, enum nai_detach_reason reason);
+void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason);
+void nai_lease_close(struct nai_fq *fq);
+void nai_lease_end_work(struct work_struct *work);
+
+/* nai_fq.c */
+struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
+			     struct nai_port_core *core,
+			     const struct nai_terms *terms);
+void nai_fq_get(struct nai_fq *fq);
+void nai_fq_put(struct nai_fq *fq);
+int nai_fq_map(struct nai_fq *fq);
+void nai_fq_unmap(struct nai_fq *fq);
+int nai_fq_run(struct nai_fq *fq);
+void nai_fq_halt(struct nai_fq *fq, enum nai_fq_state state);
+void nai_fq_discard_ready(struct nai_fq *fq);
+bool nai_fq_wake(struct nai_fq *fq);
+void nai_fq_read_hw_stats(struct nai_fq *fq);
+
+/* nai_congestion.c */
+enum nai_congestion nai_congestion_next(enum nai_congestion now,
+					unsigned int posted, unsigned int low,
+					unsigned int high);
+bool nai_congestion_set_marks(unsigned int depth, u32 *low, u32 *high);
+
+/* nai_policy.c */
+int nai_policy_check_mac(const struct nai_port_core *core, const u8 *mac,
+			 struct netlink_ext_ack *extack);
+int nai_policy_check(struct net_device *tap, const struct nai_port_core *core,
+		     struct netlink_ext_ack *extack);
+int nai_policy_check_place(struct net_device *tap, const u8 *mac,
+			   struct netlink_ext_ack *extack);
+void nai_policy_recheck_soon(void);
+void nai_policy_recheck_stop(void);
+
+/* nai_nl.c */
+void nai_nl_notify(struct nai_fq *fq, u8 cmd, int reason);
+void nai_nl_notify_level(struct nai_fq *fq, enum nai_congestion was);
+
+#endif /* _NET_NAI_CORE_H */
