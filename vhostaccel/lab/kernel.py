@@ -5,7 +5,7 @@ Its packages are unpacked below the cache folder::
 
     kernel/6.12.117+deb12-amd64/    image, modules, headers, kbuild, as the packages
                                     hold them, plus `packages`: which ones these are
-    kernel/6.12.117+deb12-amd64.source/    the source, fetched when first asked for
+    kernel/6.12.117+deb12-amd64.source/    parts of the source: see source.py
     modules/<name>-<key>/           modules built out of tree against it
 """
 
@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from vhostaccel import command
@@ -24,7 +24,6 @@ SERIES = "6.12"
 """One series is supported at a time: the patches touch drivers that move."""
 
 _UNPACKED_BYTES = 600 << 20
-_SOURCE_BYTES = 2_200 << 20
 _FULL_BYTES = 8 << 20
 _VERSION = re.compile(rf"({re.escape(SERIES)}\.\d+\+[a-z]+\d*)")
 _BUILD_LEFTOVERS = shutil.ignore_patterns(
@@ -47,7 +46,7 @@ class Kernel:
     headers: Path
     """The folder for `make -C` of an out-of-tree build."""
     source: Path | None
-    """The unpacked source, where `provide_source` has fetched it."""
+    """The parts of the source, where `source.provide_source` has fetched them."""
 
     @property
     def root(self) -> Path:
@@ -55,24 +54,36 @@ class Kernel:
         return self.modules.parents[2]
 
 
-def find_kernel() -> Kernel | None:
-    """Return the newest kernel in the cache, or None; asks no network."""
-    found = [folder.name for folder in _kernels().glob(f"{SERIES}.*-amd64")]
+def find_kernel(version: str | None = None) -> Kernel | None:
+    """Return the newest kernel in the cache, or None; asks no network.
+
+    Args:
+        version: the only one to be found, as `uname -r` prints it.
+    """
+    found = [
+        folder.name
+        for folder in _kernels().glob(f"{SERIES}.*-amd64")
+        if version in (None, folder.name)
+    ]
     return _read(_kernels() / max(found, key=_age)) if found else None
 
 
-def provide_kernel(report: Callable[[str], None]) -> Kernel:
+def provide_kernel(report: Callable[[str], None], version: str | None = None) -> Kernel:
     """Return the cached kernel; the first time, download and unpack it.
 
+    Args:
+        report: is told what is made.
+        version: the one wanted, as `uname -r` prints it; the newest if None.
+
     Raises:
-        SetupError: If apt offers no kernel of the series.
+        SetupError: If apt offers no kernel of the series, or not the one wanted.
         StorageError: If it does not fit on the disk.
         ProvideError: If a download or an unpacking failed.
     """
-    cached = find_kernel()
+    cached = find_kernel(version)
     if cached is not None:
         return cached
-    packages = newest_packages(_offered())
+    packages = newest_packages(_only(version, _offered()))
     target = _kernels() / packages[0].removeprefix("linux-image-").removesuffix(
         "-unsigned"
     )
@@ -80,7 +91,7 @@ def provide_kernel(report: Callable[[str], None]) -> Kernel:
     report(f"kernel {target.name}: downloading and unpacking into {target}")
     with storage.atomic_folder(target) as folder:
         try:
-            _unpack(packages, folder)
+            unpack(packages, folder)
             make_relocatable(folder)
             command.run(
                 # An ordinary user's PATH lacks /sbin.
@@ -88,29 +99,8 @@ def provide_kernel(report: Callable[[str], None]) -> Kernel:
                 hint="sudo apt-get install --no-install-recommends kmod",
             )
         except ProvideError as error:
-            raise _blame_disk(error, target) from error
+            raise blame_disk(error, target) from error
     return _read(target)
-
-
-def provide_source(kernel: Kernel, report: Callable[[str], None]) -> Kernel:
-    """Return the kernel with its source, which is downloaded the first time.
-
-    Raises:
-        StorageError: If it does not fit on the disk.
-        ProvideError: If the download or the unpacking failed.
-    """
-    target = _source_folder(kernel.version)
-    if not target.is_dir():
-        storage.require_space(target, _SOURCE_BYTES, f"source of {kernel.version}")
-        report(f"kernel source {kernel.package_version}: downloading into {target}")
-        with storage.atomic_folder(target) as folder:
-            try:
-                _unpack([f"linux-source-{SERIES}={kernel.package_version}"], folder)
-                _extract(folder / "usr/src" / f"linux-source-{SERIES}.tar.xz", folder)
-            except ProvideError as error:
-                raise _blame_disk(error, target) from error
-            shutil.rmtree(folder / "usr")
-    return replace(kernel, source=target)
 
 
 def build_module(
@@ -229,14 +219,15 @@ def _kernels() -> Path:
     return storage.cache_dir() / "kernel"
 
 
-def _source_folder(version: str) -> Path:
+def source_folder(version: str) -> Path:
+    """Return where the source of a kernel is kept; it need not exist."""
     return _kernels() / f"{version}.source"
 
 
 def _read(folder: Path) -> Kernel:
     version = folder.name
     packages = (folder / "packages").read_text().split()
-    source = _source_folder(version)
+    source = source_folder(version)
     return Kernel(
         version=version,
         package_version=packages[0].partition("=")[2],
@@ -256,6 +247,21 @@ def _offered() -> list[str]:
     return [line.partition(" ")[0] for line in listed.output.splitlines()]
 
 
+def _only(version: str | None, offered: list[str]) -> list[str]:
+    if version is None:
+        return offered
+    base = version.removesuffix("-amd64")
+    wanted = [name for name in offered if base in _bases([name])]
+    if not wanted:
+        bases = sorted(_bases(offered), key=_age, reverse=True)
+        found = ", ".join(f"{base}-amd64" for base in bases)
+        raise SetupError(
+            f"kernel {version} is neither in {_kernels()} nor offered by apt",
+            hint=f"apt offers: {found or 'none of this series'}",
+        )
+    return wanted
+
+
 def _bases(names: Iterable[str]) -> set[str]:
     return {found[1] for name in names if (found := _VERSION.search(name))}
 
@@ -265,7 +271,12 @@ def _age(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
-def _unpack(packages: list[str], folder: Path) -> None:
+def unpack(packages: list[str], folder: Path) -> None:
+    """Download packages and unpack them into a folder, with `packages`: which ones.
+
+    Raises:
+        ProvideError: If a download or an unpacking failed.
+    """
     downloads = folder / "downloads"
     downloads.mkdir()
     command.run(
@@ -295,16 +306,8 @@ def _named(packages: list[str], debs: list[Path]) -> str:
     return "".join(f"{name}={versions[name]}\n" for name in names)
 
 
-def _extract(archive: Path, folder: Path) -> None:
-    command.run(
-        ["tar", "-xf", os.fspath(archive), "-C", os.fspath(folder), "--strip-components=1"],
-        hint="the source could not be unpacked; install xz-utils and try again",
-        timeout_s=1800,
-    )  # fmt: skip
-
-
-# dpkg-deb and tar report a full disk in prose of their own; the free space tells.
-def _blame_disk(error: ProvideError, target: Path) -> ProvideError:
+def blame_disk(error: ProvideError, target: Path) -> ProvideError:
+    """Return the error, or the full disk behind it: dpkg-deb and tar tell that badly."""
     if storage.free_bytes(target) < _FULL_BYTES or "No space left" in error.what:
         return storage.storage_error(target, OSError(28, "No space left on device"))
     return error

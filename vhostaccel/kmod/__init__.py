@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel part: assemble, build, sign, install, check, and write it as patches."""
