@@ -3,10 +3,13 @@
 
 from dataclasses import replace
 
-from vhostaccel.observe.point import CpuShares, Hop, Ledger, Point
+from vhostaccel.nai.family import Congestion, FqState, Mode
+from vhostaccel.nai.model import Lease, Stats
+from vhostaccel.observe.point import CpuShares, DisturbanceResult, Hop, Ledger, Point
 from vhostaccel.observe.sample import Heartbeats, Liveness
 from vhostaccel.report.run import ModeResult, Run
 from vhostaccel.scenario.model import (
+    Action,
     Claim,
     GuestSpec,
     LabSpec,
@@ -17,6 +20,7 @@ from vhostaccel.scenario.model import (
 from vhostaccel.traffic.trial import (
     DirectionResult,
     FlowCount,
+    GuestResult,
     Latency,
     TrialResult,
 )
@@ -64,6 +68,51 @@ def make_direction(
             Latency(p50=2_000_000, p99=9_000_000, worst=12_000_000) if egress else None
         ),
         flows=(flow,) if rate else (),
+        guests=(make_guest(offered=offered, egress=egress),),
+    )
+
+
+def make_guest(
+    number: int = 0,
+    *,
+    offered: float = 600.0,
+    egress: float = 600.0,
+    p99_ns: int = 9_000_000,
+) -> GuestResult:
+    """What one direction did for one guest."""
+    latency = Latency(p50=2_000_000, p99=p99_ns, worst=max(p99_ns, 12_000_000))
+    return GuestResult(
+        guest=number,
+        offered_fps=offered,
+        egress_fps=egress,
+        latency=latency if egress else None,
+    )
+
+
+def make_lease(number: int = 1, state: FqState = FqState.RUNNING) -> Lease:
+    """A lease that has done nothing yet."""
+    return Lease(
+        id=number,
+        port_ifindex=2,
+        port_queue=number,
+        tap_ifindex=9,
+        tap_queue=0,
+        mode=Mode.COPY,
+        mac="52:54:00:00:00:01",
+        state=state,
+        congestion=Congestion.NORMAL,
+        depth=256,
+        posted=256,
+        low=32,
+        high=128,
+        stats=Stats(**dict.fromkeys(Stats.__dataclass_fields__, 0)),
+    )
+
+
+def make_disturbance(*failures: str, done: int = 1) -> DisturbanceResult:
+    """What came of a kill."""
+    return DisturbanceResult(
+        action=Action.KILL, asked=1, done=done, took_s=20.5, failures=failures
     )
 
 
@@ -112,6 +161,7 @@ def make_point(
     timer_late_ns: int = 4_000_000,
     drain_s: float = 0.2,
     void: str | None = None,
+    disturbance: DisturbanceResult | None = None,
 ) -> Point:
     """A point; `egress` both ways unless `back` says otherwise for b_to_a."""
     forth_result = make_direction(rate, egress, offered=offered)
@@ -159,6 +209,7 @@ def make_point(
         ),
         generator_run_delay=0.01,
         void=void,
+        disturbance=disturbance,
     )
 
 

@@ -9,6 +9,7 @@
     │   ├── LabError            3  the lab did not start, or died
     │   ├── GuestError          3  a guest did not start, or died
     │   ├── TrafficError        3  the generator or a wire failed
+    │   ├── NaiError            3  the kernel gave no frame queue, or took none back
     │   └── StorageError        3  a file could not be written
     └── SkipError               4  this host cannot judge it; nothing is wrong
 
@@ -76,6 +77,20 @@ class GuestError(ProvideError):
 
 class TrafficError(ProvideError):
     """The generator or a wire failed."""
+
+
+class NaiError(ProvideError):
+    """The kernel gave no frame queue, or took none back.
+
+    Args:
+        what: as above; a refusal has the kernel's own sentence.
+        hint: as above.
+        code: the kernel's error number, or 0 when the error is not the kernel's.
+    """
+
+    def __init__(self, what: str, *, hint: str, code: int = 0) -> None:
+        super().__init__(what, hint=hint)
+        self.code = code
 
 
 class StorageError(ProvideError):

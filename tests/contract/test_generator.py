@@ -28,11 +28,24 @@ needs_qemu = pytest.mark.skipif(
 
 
 def spec_of(
-    a=2000, b=1000, *, flood=0.4, drain=3.0, frames=FrameMix.SMALL, guests=(0,)
+    a=2000,
+    b=1000,
+    *,
+    flood=0.4,
+    drain=3.0,
+    frames=FrameMix.SMALL,
+    guests=(0,),
+    beside=(),
 ):
     return TrialSpec(
-        a_to_b=DirectionLoad(rate=FramesPerSecond(a), guests=guests, flows=3),
-        b_to_a=DirectionLoad(rate=FramesPerSecond(b), guests=guests, flows=3),
+        a_to_b=(
+            DirectionLoad(rate=FramesPerSecond(a), guests=guests, flows=3),
+            *beside,
+        ),
+        b_to_a=(
+            DirectionLoad(rate=FramesPerSecond(b), guests=guests, flows=3),
+            *beside,
+        ),
         frames=frames,
         flood=Seconds(flood),
         window=Seconds(flood / 2),
@@ -96,6 +109,22 @@ def test_every_frame_is_accounted_for(generator, frames):
     assert result.drained
 
 
+def test_each_load_keeps_its_own_rate_and_its_own_guests(generator):
+    steady = DirectionLoad(rate=FramesPerSecond(500), guests=(7,), flows=2)
+    result = generator.start(spec_of(0, 4000, beside=(steady,))).result(WAIT)
+    for direction, rate in ((result.a_to_b, 0), (result.b_to_a, 4000)):
+        assert direction.intended_fps == rate + 500
+        assert direction.lost_count == direction.shed_count == 0
+        assert sum(f.sent for f in direction.flows if f.guest == 7) == 200
+        assert [guest.guest for guest in direction.guests] == [0, 7]
+        flooded, neighbour = direction.guests
+        assert flooded.offered_fps == pytest.approx(rate, rel=0.05)
+        assert (flooded.latency is None) == (rate == 0)
+        assert neighbour.offered_fps == pytest.approx(500, rel=0.05)
+        assert neighbour.egress_fps == pytest.approx(500, rel=0.05)
+        assert neighbour.latency is not None
+
+
 def test_the_window_is_the_last_part_of_the_flood(generator):
     trial = generator.start(spec_of())
     assert trial.window_opens_at() - trial.begins_at() == 200_000_000
@@ -113,6 +142,9 @@ def test_a_direction_without_load_sends_nothing(generator):
 def test_a_load_that_cannot_be_sent_is_refused_and_does_no_harm(generator):
     with pytest.raises(TrafficError, match="cannot"):
         generator.start(spec_of(guests=(1, 1))).result(WAIT)
+    twice = DirectionLoad(rate=FramesPerSecond(1), guests=(0,))
+    with pytest.raises(TrafficError, match="two loads to one guest"):
+        generator.start(spec_of(beside=(twice,))).result(WAIT)
     assert generator.start(spec_of()).result(WAIT).a_to_b.lost_count == 0
 
 

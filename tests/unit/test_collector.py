@@ -6,6 +6,7 @@ import pytest
 
 from vhostaccel.scenario.model import FrameMix
 from vhostaccel.traffic.collector import (
+    Part,
     Sending,
     TornStreamError,
     cut,
@@ -39,10 +40,14 @@ def read(chunks, at=None):
 def sending(sent, opens=0, closes=10**9, in_window=None):
     return Sending(
         direction="a_to_b",
-        load=LOAD,
-        intended=sent + 3,
-        sent=sent,
-        sent_in_window=sent if in_window is None else in_window,
+        parts=(
+            Part(
+                load=LOAD,
+                intended=sent + 3,
+                sent=sent,
+                sent_in_window=sent if in_window is None else in_window,
+            ),
+        ),
         opens_ns=opens,
         closes_ns=closes,
     )
@@ -124,9 +129,17 @@ def test_egress_and_latency_count_only_what_arrives_in_the_window():
     assert (result.latency.p50, result.latency.p99) == (544, 569)
     assert result.latency.worst == 569
     assert result.lost_count == 0
+    by_guest = {guest.guest: guest for guest in result.guests}
+    assert list(by_guest) == [0, 9]
+    assert sum(g.egress_fps for g in result.guests) == pytest.approx(result.egress_fps)
+    # Frames 20, 22, ... 68 are of guest 0 and of guest 9 those between them.
+    assert by_guest[0].egress_fps == pytest.approx(25 / window_s)
+    latencies = [guest.latency for guest in result.guests if guest.latency]
+    assert [latency.worst for latency in latencies] == [568, 569]
 
 
 def test_nothing_collected_has_no_latency_and_loses_everything():
     result = tally(join([]), sending(10))
     assert result.latency is None
     assert (result.lost_count, result.egress_fps) == (10, 0)
+    assert [guest.latency for guest in result.guests] == [None, None]

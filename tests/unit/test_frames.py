@@ -13,7 +13,7 @@ from vhostaccel.traffic.collector import cut
 from vhostaccel.traffic.frames import (
     MARKED_BYTES,
     Deck,
-    check_load,
+    check_loads,
     craft,
     lane,
     marks_in,
@@ -80,4 +80,4 @@ def test_imix_gives_every_flow_seven_small_four_middle_one_large():
 )  # fmt: skip
 def test_a_load_the_mark_cannot_tell_apart_is_refused(load):
     with pytest.raises(TrafficError, match="cannot"):
-        check_load(load)
+        check_loads((load,))

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import make_direction
 from vhostaccel.observe.ledger import ledgers
 from vhostaccel.observe.point import Ledger
-from vhostaccel.observe.sample import GuestCounts, NetdevCounts, Sample
+from vhostaccel.observe.sample import GuestCounts, LeaseCounts, NetdevCounts, Sample
 from vhostaccel.scenario.model import GuestSpec
 from vhostaccel.traffic.trial import DirectionResult, TrialResult
 
@@ -28,6 +28,7 @@ def make_sample(
     netdevs: Mapping[str, NetdevCounts],
     guests: Mapping[str, GuestCounts | None],
     softnet: tuple[int, ...] = (0, 0),
+    leases: Mapping[str, LeaseCounts] | None = None,
 ) -> Sample:
     return Sample(
         at_ns=0,
@@ -41,6 +42,7 @@ def make_sample(
         interrupts={},
         kvm={},
         guests=dict(guests),
+        leases=dict(leases or {}),
         guests_at_ns=0,
     )
 
@@ -118,6 +120,7 @@ def test_each_drop_lands_in_its_place_and_nothing_is_left() -> None:
     assert a_to_b.dropped == {
         "nic": NIC,
         "softnet": 0,
+        "frame queue": 0,
         "bridge": BRIDGE,
         "tap": TAP,
         "guest": GUEST_IN + GUEST_IP + GUEST_OUT,
@@ -127,6 +130,20 @@ def test_each_drop_lands_in_its_place_and_nothing_is_left() -> None:
     assert (a_to_b.offered, a_to_b.delivered) == (SENT, DELIVERED)
     assert a_to_b.residual == 0
     assert (b_to_a.offered, sum(b_to_a.dropped.values()), b_to_a.residual) == (0, 0, 0)
+
+
+def test_a_device_made_anew_has_moved_what_it_counts_now() -> None:
+    netdevs, guest = one_way()
+    before = {**ZERO, "nfv0-0": counts(tx_packets=10**6), "nfv0-1": counts()}
+    a_to_b, _ = ledgers(
+        make_sample(before, {"nfv0": IDLE_GUEST}),
+        make_sample(netdevs, {"nfv0": guest}),
+        make_trial(make_result(SENT, DELIVERED), SILENT),
+        NICS,
+        GuestSpec(),
+    )
+    assert a_to_b.dropped["tap"] == TAP
+    assert all(hop.frames >= 0 for hop in a_to_b.hops)
 
 
 def test_the_hops_stand_in_the_order_of_the_path() -> None:
@@ -223,3 +240,32 @@ def test_the_taps_of_several_guests_are_summed(guests: int) -> None:
         GuestSpec(count=guests),
     )
     assert (a_to_b.dropped["tap"], a_to_b.residual) == (40 * guests, 0)
+
+
+def test_frames_of_a_lease_were_received_by_the_nic_though_its_netdev_has_none() -> (
+    None
+):
+    before = LeaseCounts(rx_packets=1000, rx_hw_drops=10, starved=3, irqs=9)
+    after = LeaseCounts(rx_packets=1090, rx_hw_drops=13, starved=5, irqs=9)
+    guest = GuestCounts(
+        interfaces=(counts(rx_packets=92), counts(tx_packets=92)),
+        ip_forwarded=92,
+        ip_dropped=0,
+    )
+    netdevs = {
+        "eth0": counts(rx_packets=2),  # by the exception path
+        "eth1": counts(tx_packets=92),
+        "nfv0-0": counts(tx_packets=92),
+        "nfv0-1": counts(rx_packets=92),
+    }
+    ledger, _ = ledgers(
+        make_sample(ZERO, {"nfv0": IDLE_GUEST}, leases={"nfv0-0": before}),
+        make_sample(netdevs, {"nfv0": guest}, leases={"nfv0-0": after}),
+        make_trial(make_result(500, 92), SILENT),
+        NICS,
+        GuestSpec(),
+    )
+    hops = {hop.name: (hop.frames, hop.dropped) for hop in ledger.hops}
+    assert hops["nic received"] == (95, 405)
+    assert hops["frame queue"] == (90, 3)
+    assert (ledger.dropped["tap"], ledger.residual) == (0, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import make_point, make_run, make_sweeps
+from tests.factories import make_disturbance, make_point, make_run, make_sweeps
 from vhostaccel.errors import StorageError, UsageError
 from vhostaccel.report.record import (
     FILE_NAME,
@@ -21,10 +21,29 @@ from vhostaccel.report.run import ModeResult
 
 
 def test_a_record_reads_back_as_the_same_run(tmp_path):
-    points = (*make_sweeps(), make_point(550, 0, purpose="recovery", void="starved"))
+    points = (
+        *make_sweeps(),
+        make_point(40_000, 9, disturbance=make_disturbance("it stayed silent", done=0)),
+        make_point(550, 0, purpose="recovery", void="starved"),
+    )
     run = make_run((ModeResult(mode="tap", points=points, verdicts=()),))
     assert read_record(write_record(run, tmp_path)) == run
     assert read_record(tmp_path) == run
+
+
+def test_a_record_of_before_disturbances_and_neighbours_is_read(tmp_path):
+    run = make_run()
+    record = to_record(run)
+    del record["scenario"]["disturbance"], record["scenario"]["traffic"]["neighbour"]
+    for point in record["modes"][0]["points"]:
+        del point["disturbance"]
+        for way in ("a_to_b", "b_to_a"):
+            del point["trial"][way]["guests"]
+    (tmp_path / FILE_NAME).write_text(json.dumps(record))
+    read = read_record(tmp_path)
+    assert read.scenario == run.scenario
+    point = read.modes[0].points[0]
+    assert (point.disturbance, point.trial.a_to_b.guests) == (None, ())
 
 
 def test_headline_figures_stand_where_the_format_says():

@@ -7,7 +7,14 @@ import pytest
 
 from vhostaccel.errors import EXIT_USAGE, ScenarioError, UsageError
 from vhostaccel.scenario.finder import find_scenarios
-from vhostaccel.scenario.model import Claim, Directions, GuestKind, Placement
+from vhostaccel.scenario.model import (
+    Action,
+    Claim,
+    Directions,
+    DisturbanceSpec,
+    GuestKind,
+    Placement,
+)
 from vhostaccel.scenario.reader import Vocabulary, read_scenario, scenario_name
 
 WORDS = Vocabulary(
@@ -88,6 +95,54 @@ def test_a_mistake_is_refused_with_line_and_cure(tmp_path, old, new, says):
         read_scenario(path, WORDS)
     assert f"{path}{says}" in caught.value.what
     assert caught.value.exit_code == EXIT_USAGE
+
+
+DISTURBED = GOOD.replace(
+    "[[claim]]", '[disturbance]\naction = "kill"\ncount = 3\nguest = 1\n[[claim]]'
+).replace('kind = "vm"', 'kind = "vm"\ncount = 2')
+
+
+def test_a_disturbance_is_read_with_its_defaults(tmp_path):
+    scenario = read_scenario(write(tmp_path, DISTURBED), WORDS)
+    assert scenario.disturbance == DisturbanceSpec(action=Action.KILL, count=3, guest=1)
+    assert scenario.flooded_guest == 1
+
+
+def test_a_scenario_without_the_table_disturbs_nothing(tmp_path):
+    scenario = read_scenario(write(tmp_path, GOOD), WORDS)
+    assert (scenario.disturbance, scenario.flooded_guest) == (None, 0)
+    assert scenario.traffic.neighbour is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"kill"', '"kil"', ":15: [disturbance] action: cannot be 'kil'; did you mean 'kill'?"),
+        ('action = "kill"', "", ":14: [disturbance] action is missing"),
+        ("count = 3", "cuont = 3", ":16: [disturbance] has no key 'cuont'; did you mean 'count'?"),
+        ("count = 3", "count = 0", ":16: [disturbance] count: must be a whole number from 1"),
+        ("count = 3", "hold = 3", ":16: [disturbance] hold: must be a text with number and unit"),
+        ("guest = 1", "guest = 2", ":17: [disturbance] guest 2 is not there"),
+        ('kind = "vm"', 'kind = "vfwd"', ":14: [disturbance] needs a guest that is a VM"),
+        ("[disturbance]", "[distrubance]", "there is no table 'distrubance'; did you mean 'disturbance'?"),
+    ],
+    ids=lambda value: value[:24],
+)  # fmt: skip
+def test_a_wrong_disturbance_is_refused_with_line_and_cure(tmp_path, old, new, says):
+    path = write(tmp_path, DISTURBED, (old, new))
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(path, WORDS)
+    assert says in caught.value.what
+
+
+def test_a_neighbour_needs_a_second_guest(tmp_path):
+    steady = 'directions = "a-to-b"\nneighbour = "300 frames/s"'
+    path = write(tmp_path, GOOD, ('directions = "a-to-b"', steady))
+    with pytest.raises(ScenarioError, match="neighbour needs a second guest"):
+        read_scenario(path, WORDS)
+    two = DISTURBED.replace('directions = "a-to-b"', steady)
+    path.write_text(two)
+    assert read_scenario(path, WORDS).traffic.neighbour == 300
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_in_its_order(tmp_path):

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import CLEAN, PLATEAU, make_point, make_run, make_sweeps
+from tests.factories import (
+    CLEAN,
+    PLATEAU,
+    make_disturbance,
+    make_point,
+    make_run,
+    make_sweeps,
+)
 from vhostaccel.report.run import ModeResult, Run
 from vhostaccel.report.summary import one_line, show_duration, summary_text
 from vhostaccel.scenario.model import Claim
@@ -31,7 +38,7 @@ def judged_run() -> Run:
         Claim(verdict="recovery", mode="copy"),
     )
     modes = tuple(
-        ModeResult(mode=mode, points=p, verdicts=judge(mode, p, CLEAN, scenario))
+        ModeResult(mode=mode, points=p, verdicts=judge(mode, points, CLEAN, scenario))
         for mode, p in points.items()
     )
     results = settle(claims, {result.mode: result.verdicts for result in modes})
@@ -50,6 +57,18 @@ def test_summary_is_as_it_was_looked_at():
 def test_a_run_cut_short_says_so():
     run = replace(make_run(), complete=False, why="interrupted in sweep 2")
     assert summary_text(run).endswith("cut short: interrupted in sweep 2\n")
+
+
+def test_a_disturbance_is_told_in_a_line():
+    points = (make_point(600), make_point(40_000, disturbance=make_disturbance()))
+    failed = replace(points[1], disturbance=make_disturbance("no [answer]", done=0))
+    run = make_run((ModeResult(mode="tap", points=(*points, failed), verdicts=()),))
+    lines = summary_text(run).splitlines()
+    assert "disturbed at 40 k: kill 1 of 1 times in 20.5 s" in lines
+    assert (
+        "disturbed at 40 k: kill 0 of 1 times in 20.5 s, 1 failures: no [answer]"
+        in lines
+    )
 
 
 def test_names_from_a_record_are_no_markup():

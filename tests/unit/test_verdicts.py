@@ -9,25 +9,46 @@ from tests.factories import (
     CLEAN,
     LIVELOCK,
     PLATEAU,
+    make_disturbance,
+    make_guest,
     make_point,
     make_scenario,
     make_sweeps,
 )
-from vhostaccel.scenario.model import Directions
+from vhostaccel.observe.sample import Pings
+from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec
 from vhostaccel.verify.case import Case
 from vhostaccel.verify.curve import peak_fps
 from vhostaccel.verify.judge import VERDICTS
 from vhostaccel.verify.verdict import Evidence, Status, Verdict
 
 
-def judged(name: str, *points, rates=None, evidence=CLEAN, directions=None) -> Verdict:
+def judged(
+    name: str,
+    *points,
+    rates=None,
+    evidence=CLEAN,
+    directions=None,
+    mode="tap",
+    control=(),
+    neighbour=None,
+    disturbance=None,
+) -> Verdict:
     scenario = make_scenario(
         rates=rates or tuple(sorted({point.rate for point in points}))
     )
     if directions:
         traffic = replace(scenario.traffic, directions=directions)
         scenario = replace(scenario, traffic=traffic)
-    case = Case(mode="tap", points=points, evidence=evidence, scenario=scenario)
+    traffic = replace(scenario.traffic, neighbour=neighbour)
+    scenario = replace(scenario, traffic=traffic, disturbance=disturbance)
+    case = Case(
+        mode=mode,
+        points=points,
+        control=tuple(control),
+        evidence=evidence,
+        scenario=scenario,
+    )
     return VERDICTS[name](case)
 
 
@@ -210,3 +231,134 @@ def test_clean_names_the_first_of_what_was_found():
     verdict = judged("clean", make_point(), evidence=evidence)
     assert (verdict.status, verdict.value) == (Status.FAIL, 2)
     assert "WARNING: vhost" in verdict.why
+
+
+def test_over_tap_compares_the_flooded_egress_of_one_run():
+    ours, theirs = curve(r600=600, r40000=5000), curve(r600=600, r40000=250)
+    verdict = judged("over-tap", *ours, mode="copy", control=theirs)
+    assert (verdict.status, verdict.value) == (Status.PASS, 20)
+    verdict = judged("over-tap", *theirs, mode="copy", control=ours)
+    assert (verdict.status, verdict.value) == (Status.FAIL, 0.05)
+
+
+def test_over_tap_of_a_dead_control_counts_one_frame_in_the_window_for_nothing():
+    ours, theirs = curve(r600=600, r40000=5000), curve(r600=600, r40000=0)
+    verdict = judged("over-tap", *ours, mode="copy", control=theirs)
+    assert verdict.value == pytest.approx(5000 * 6)
+
+
+def test_over_tap_needs_tap_in_the_same_run():
+    ours = curve(r600=600, r40000=5000)
+    assert judged("over-tap", *ours, mode="copy").status is Status.SKIP
+    assert judged("over-tap", *ours).status is Status.SKIP
+
+
+def pinged(*rtts_ms, asked=6):
+    pings = Pings(asked=asked, rtts_ns=tuple(round(rtt * 1e6) for rtt in rtts_ms))
+    point = make_point(40_000, 5000)
+    return replace(point, liveness=replace(point.liveness, pings={"nfv0-0": pings}))
+
+
+def test_tap_share_counts_the_pings_that_the_flood_swallowed():
+    assert judged("tap-share", pinged(40, 50, 60, 70, 80, 90)).status is Status.PASS
+    verdict = judged("tap-share", pinged(40, 50, 60, 70))
+    assert (verdict.status, verdict.value) == (Status.FAIL, 2)
+    assert judged("tap-share", make_point(40_000, 5000)).status is Status.SKIP
+
+
+@pytest.mark.parametrize(
+    ("ours_ms", "status"), [(2.1, Status.PASS), (2.3, Status.FAIL), (None, Status.SKIP)]
+)
+def test_idle_latency_may_be_a_tenth_above_that_of_tap(ours_ms, status):
+    evidence = Evidence(
+        console_warnings=(),
+        leftovers=(),
+        idle_rtts_ns=() if ours_ms is None else (round(ours_ms * 1e6),),
+        control_rtts_ns=(2_000_000,),
+    )
+    point = make_point(40_000, 5000)
+    verdict = judged("idle-latency", point, mode="copy", evidence=evidence)
+    assert verdict.status is status
+
+
+KILL = DisturbanceSpec(action=Action.KILL)
+
+
+def test_disturbance_wants_every_repetition_and_no_failure():
+    points = [make_point(600), make_point(40_000, 50, disturbance=make_disturbance())]
+    verdict = judged("disturbance", *points, disturbance=KILL)
+    assert (verdict.status, verdict.value) == (Status.PASS, 0)
+    assert (
+        "kill was done 1 of 1 times in 20.5 s, of which 6 s were under" in verdict.why
+    )
+
+
+@pytest.mark.parametrize("void", [None, "the lab slept"])
+def test_disturbance_fails_by_a_failure_at_any_load(void):
+    failed = make_disturbance("the lease of nfv0-0 is gone", done=0)
+    point = make_point(40_000, 50, disturbance=failed, void=void)
+    verdict = judged("disturbance", point, disturbance=KILL)
+    assert (verdict.status, verdict.value) == (Status.FAIL, 1)
+    assert verdict.why.endswith("1 failures, the first: the lease of nfv0-0 is gone")
+
+
+def test_disturbance_without_the_flood_proves_nothing():
+    point = make_point(40_000, 50, disturbance=make_disturbance(), void="it slept")
+    assert judged("disturbance", point, disturbance=KILL).status is Status.VOID
+    assert judged("disturbance", make_point(600)).status is Status.SKIP
+
+
+def test_conservation_leaves_out_trials_whose_counters_began_anew():
+    killed = make_point(40_000, 50, residual=9_000, disturbance=make_disturbance())
+    assert judged("conservation", killed).status is Status.SKIP
+    verdict = judged("conservation", make_point(600), killed)
+    assert (verdict.status, verdict.value) == (Status.PASS, 0)
+
+
+def beside(purpose, rate, egress, p99_ms, **more):
+    """A point whose guest 1 has this egress and p99 both ways."""
+    point = make_point(rate, purpose=purpose, **more)
+    flooded, neighbour = (
+        make_guest(offered=rate, egress=50.0),
+        make_guest(1, egress=egress, p99_ns=int(p99_ms * 1e6)),
+    )
+    ways = {
+        way: replace(getattr(point.trial, way), guests=(flooded, neighbour))
+        for way in ("a_to_b", "b_to_a")
+    }
+    return replace(point, trial=replace(point.trial, **ways))
+
+
+@pytest.mark.parametrize(
+    ("egress", "p99_ms", "status"),
+    [
+        (570, 20, Status.PASS),
+        (569, 5, Status.FAIL),
+        (600, 20.1, Status.FAIL),
+        (0, 5, Status.FAIL),
+    ],
+    ids=["holds", "lost", "slow", "dead"],
+)
+def test_neighbour_is_compared_with_itself_alone(egress, p99_ms, status):
+    points = [beside("solo", 0, 600, 10), beside("sweep", 40_000, egress, p99_ms)]
+    verdict = judged("neighbour", *points, neighbour=600)
+    assert verdict.status is status
+    assert verdict.value == pytest.approx(egress / 600)
+
+
+def test_neighbour_takes_the_mean_of_the_sweeps():
+    alone = [beside("solo", 0, 600, 10, sweep=n) for n in range(2)]
+    flooded = [
+        beside("sweep", 40_000, e, 10, sweep=n) for n, e in enumerate((540, 600))
+    ]
+    verdict = judged("neighbour", *alone, *flooded, neighbour=600)
+    assert verdict.status is Status.PASS
+    assert verdict.value == pytest.approx(0.95)
+
+
+def test_neighbour_needs_one_and_a_trial_of_it_alone():
+    flooded = beside("sweep", 40_000, 600, 10)
+    assert judged("neighbour", flooded).status is Status.SKIP
+    assert judged("neighbour", flooded, neighbour=600).status is Status.VOID
+    alone = beside("solo", 0, 600, 10)
+    assert judged("neighbour", alone, rates=(9,), neighbour=600).status is Status.SKIP

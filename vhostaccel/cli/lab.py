@@ -16,6 +16,7 @@ from vhostaccel.cli.output import say
 from vhostaccel.guests.plan import NIC_MACS
 from vhostaccel.host import RemoteHost
 from vhostaccel.lab.machine import boot, find
+from vhostaccel.modes.table import MODES
 from vhostaccel.pipeline import host_spec, provide
 from vhostaccel.scenario.model import GuestSpec, LabSpec
 
@@ -31,9 +32,17 @@ def lab() -> None:
 @lab.command()
 @click.option("--cpus", default=2, show_default=True, help="CPUs of the lab.")
 @click.option("--guest/--no-guest", default=True, help="Start the NFV guest nfv0.")
-def up(cpus: int, guest: bool) -> None:
+@click.option("--guests", default=1, show_default=True, help="How many guests.")
+@click.option(
+    "--mode",
+    type=click.Choice(list(MODES)),
+    default="tap",
+    show_default=True,
+    help="How the guest gets its frames; any but tap loads the project's modules.",
+)
+def up(cpus: int, guest: bool, guests: int, mode: str) -> None:
     """Start the lab, and in it a forwarding guest; it stays until `lab down`."""
-    provided = provide(say)
+    provided = provide((mode,), say)
     size = LabSpec(cpus=cpus)
     machine = boot(
         size,
@@ -45,8 +54,9 @@ def up(cpus: int, guest: bool) -> None:
     )
     try:
         if guest:
-            spec = host_spec("tap", size, GuestSpec(), provided)
-            RemoteHost(machine.channel, say).prepare(spec)
+            host = RemoteHost(machine.channel, say)
+            host.prepare(host_spec((mode,), size, GuestSpec(count=guests), provided))
+            host.use(mode)
     except BaseException:
         machine.down()
         raise

@@ -4,16 +4,49 @@
 import signal
 import sys
 import traceback
+from importlib import import_module
 
 import click
 
 from vhostaccel import __version__, errors
-from vhostaccel.cli.doctor import doctor
-from vhostaccel.cli.lab import lab
-from vhostaccel.cli.runs import flood_test, report, run
+
+_COMMANDS = {
+    "doctor": "doctor:doctor",
+    "flood-test": "runs:flood_test",
+    "run": "runs:run",
+    "report": "runs:report",
+    "lab": "lab:lab",
+    "kmod": "kmod:kmod",
+    "attach": "attach:attach",
+    "detach": "attach:detach",
+    "list": "attach:list_leases",
+    "watch": "watch:watch",
+    "libvirt": "libvirt:libvirt",
+}
+"""Where each command is, below ``vhostaccel.cli``."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, each imported when it is asked for.
+
+    On a host that is flooded, what the others need would cost seconds.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(f"vhostaccel.cli.{module}"), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Keep a flooded host from starving its virtual machines.
@@ -21,10 +54,6 @@ def cli() -> None:
     Exit codes: 0 passed, 1 a verdict failed, 2 usage or scenario file, 3 the lab could
     not be provided, 4 skipped, 130 interrupted, 70 our bug.
     """
-
-
-for command in (doctor, flood_test, run, report, lab):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from vhostaccel.errors import (
     VhostAccelError,
 )
 from vhostaccel.lab.provision import PROJECT
-from vhostaccel.modes.mode import MODES, PLANNED
-from vhostaccel.pipeline import Execution, provide
+from vhostaccel.modes.table import MODES, PLANNED
+from vhostaccel.pipeline import Execution, modes_to_run, provide
 from vhostaccel.report.junit import write_junit
 from vhostaccel.report.page import write_page
 from vhostaccel.report.record import read_record, to_record
@@ -38,7 +38,7 @@ from vhostaccel.verify.judge import VERDICTS
 from vhostaccel.verify.verdict import Status
 
 SCENARIOS = PROJECT / "scenarios"
-_DEFAULT = SCENARIOS / "baseline" / "stock-vhost-net-livelocks-on-one-cpu.toml"
+_DEFAULT = SCENARIOS / "overload" / "flood-does-not-starve-the-guest.toml"
 _EXIT = {
     Status.PASS: EXIT_PASSED,
     Status.FAIL: EXIT_VERDICT_FAILED,
@@ -161,7 +161,7 @@ def _changed(
 
 
 def _execute(scenario: Scenario, folder: Path) -> Run:
-    provided = provide(say)
+    provided = provide(modes_to_run(scenario), say)
     command = shlex.join(["vhostaccel", *sys.argv[1:]])
     execution = Execution(scenario, folder, command=command, report=say)
     done = execution.execute(provided)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """libvirt: the only module that talks to it."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import libvirt
 
-from vhostaccel.errors import GuestError
+from vhostaccel.errors import GuestError, UsageError
 
 URI = "qemu:///system"
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,17 @@ class HypervisorVersion:
 
     libvirt: str
     qemu: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainState:
+    """A domain as libvirt has it now."""
+
+    xml: str
+    """Of the running guest, else of its definition."""
+    running: bool
+    persistent: bool
+    """Defined, and so there after the guest has ended."""
 
 
 class Hypervisor:
@@ -67,6 +81,47 @@ class Hypervisor:
             ) from None
         return int(domain.ID())
 
+    def start_again(self, name: str, timeout_s: float) -> None:
+        """Start a defined domain whose QEMU has ended, once libvirt has noticed.
+
+        Raises:
+            GuestError: If libvirt does not notice in time, or refuses.
+        """
+        domain = self._lookup(name)
+        deadline = time.monotonic() + timeout_s
+        while domain.isActive():
+            if time.monotonic() > deadline:
+                raise GuestError(
+                    f"libvirt takes guest {name}, whose QEMU has ended, for running",
+                    hint=f"`virsh domstate {name} --reason`",
+                )
+            time.sleep(_POLL_S)
+        self._do(name, "start", domain.create)
+
+    def suspend(self, name: str) -> None:
+        """Suspend a running domain.
+
+        Raises:
+            GuestError: If libvirt refuses, in libvirt's words.
+        """
+        self._do(name, "suspend", self._lookup(name).suspend)
+
+    def resume(self, name: str) -> None:
+        """Resume a suspended domain.
+
+        Raises:
+            GuestError: If libvirt refuses, in libvirt's words.
+        """
+        self._do(name, "resume", self._lookup(name).resume)
+
+    def reset(self, name: str) -> None:
+        """Reset a running domain, as its reset button would.
+
+        Raises:
+            GuestError: If libvirt refuses, in libvirt's words.
+        """
+        self._do(name, "reset", self._lookup(name).reset)
+
     def remove(self, name: str) -> None:
         """End a domain and forget it; nothing happens if there is none."""
         try:
@@ -89,6 +144,94 @@ class Hypervisor:
             libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
         )
         return tuple(sorted(domain.name() for domain in domains))
+
+    def running(self) -> tuple[str, ...]:
+        """Return the XML of every running domain."""
+        found = []
+        for domain in self._connection.listAllDomains(
+            libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
+        ):
+            try:
+                found.append(domain.XMLDesc())
+            except libvirt.libvirtError:
+                continue  # it ended since it was listed
+        return tuple(found)
+
+    def all(self) -> tuple[DomainState, ...]:
+        """Return every domain, running or not."""
+        found = []
+        for domain in self._connection.listAllDomains():
+            try:
+                found.append(_state(domain))
+            except libvirt.libvirtError:
+                continue  # it was undefined since it was listed
+        return tuple(found)
+
+    def domain(self, name: str) -> DomainState:
+        """Return one domain.
+
+        Raises:
+            UsageError: If there is none of that name.
+        """
+        return _state(self._lookup(name))
+
+    def set_metadata(
+        self, name: str, *, uri: str, prefix: str, element: str | None
+    ) -> None:
+        """Write an element into a domain's metadata, both of guest and definition.
+
+        Args:
+            name: the domain.
+            uri: name space of the element.
+            prefix: its short form in the XML.
+            element: the XML, without the name space; None takes it out.
+
+        Raises:
+            UsageError: If there is no such domain.
+            GuestError: If libvirt refuses, in libvirt's words.
+        """
+        domain = self._lookup(name)
+        flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+        if domain.isActive():
+            flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+        try:
+            domain.setMetadata(
+                libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, prefix, uri, flags
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return  # it was not there, and was to be taken out
+            raise GuestError(
+                f"libvirt did not change the metadata of {name}: "
+                f"{error.get_error_message()}",
+                hint=f"`virsh metadata {name} {uri}` shows it; run as root",
+            ) from None
+
+    def _do(self, name: str, what: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except libvirt.libvirtError as error:
+            raise GuestError(
+                f"libvirt did not {what} guest {name}: {error.get_error_message()}",
+                hint=f"`virsh domstate {name} --reason`",
+            ) from None
+
+    def _lookup(self, name: str) -> libvirt.virDomain:
+        try:
+            return self._connection.lookupByName(name)
+        except libvirt.libvirtError as error:
+            raise UsageError(
+                f"libvirt does not find domain {name}: {error.get_error_message()}",
+                hint="`virsh list --all`",
+            ) from None
+
+
+def _state(domain: libvirt.virDomain) -> DomainState:
+    return DomainState(
+        xml=domain.XMLDesc(),
+        running=bool(domain.isActive()),
+        persistent=bool(domain.isPersistent()),
+    )
 
 
 def _dotted(number: int) -> str:

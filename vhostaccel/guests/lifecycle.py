@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests from their start to their end, of either kind, behind one small interface."""
 
+import os
+import select
 import signal
 import subprocess
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,12 +16,15 @@ from vhostaccel.guests.control import GuestControl
 from vhostaccel.guests.domain import DomainSpec, domain_xml
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.plan import GuestPlan
+from vhostaccel.guests.stall import stalled
 from vhostaccel.guests.vfwd import VfwdPage
 from vhostaccel.units import Bytes
 
 _RUN = Path("/run/vhostaccel")
 _PIDS = Path("/run/libvirt/qemu")
 _BEAT_S = 2.0
+_SILENCE_S = 0.5
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,8 @@ class VmGuest:
     ) -> None:
         self.plan = plan
         self._hypervisor = hypervisor
+        self._timeout_s = timeout_s
+        self._control: GuestControl | None = None
         _RUN.mkdir(exist_ok=True)
         spec = DomainSpec(
             plan=plan,
@@ -84,33 +92,122 @@ class VmGuest:
             control=_RUN / f"{plan.name}.control",
             console=_RUN / f"{plan.name}.console",
         )
+        self._spec = spec
         hypervisor.start(plan.name, domain_xml(spec))
-        self.pid = int((_PIDS / f"{plan.name}.pid").read_text())
-        self._control = GuestControl(plan.name, spec.control)
-        deadline = time.monotonic() + timeout_s
-        while self._control.beat(_BEAT_S) is None:
-            if time.monotonic() > deadline:
-                said = spec.console.read_text(errors="replace")[-300:].strip()
-                self.stop()
-                raise GuestError(
-                    f"guest {plan.name} gave no sign of life within {timeout_s:g} s; "
-                    f"last on its console: {said or '(nothing)'}",
-                    hint="the machine may be overloaded: see `uptime`, then try again",
-                )
+        self.pid = self._read_pid()
+        try:
+            self._wait_for_life()
+        except GuestError:
+            self.stop()
+            raise
 
     def beat(self, timeout_s: float) -> int | None:
         """Ask for a heartbeat."""
-        return self._control.beat(timeout_s)
+        return None if self._control is None else self._control.beat(timeout_s)
 
     def counters(self, timeout_s: float) -> tuple[int, ...] | None:
         """Ask for the counters."""
+        if self._control is None:
+            return None
         values = self._control.counters(timeout_s)
         return None if values is None else tuple(values)
 
+    def stalled(self) -> AbstractContextManager[None]:
+        """Stop its virtual CPUs for as long as the block lasts."""
+        return stalled(self.pid)
+
+    def suspend(self) -> None:
+        """Let it stand still, its vhost workers too, until it is resumed.
+
+        Raises:
+            GuestError: If libvirt refuses.
+        """
+        self._hypervisor.suspend(self.plan.name)
+
+    def resume(self) -> None:
+        """Let it go on.
+
+        Raises:
+            GuestError: If libvirt refuses.
+        """
+        self._hypervisor.resume(self.plan.name)
+
+    def reboot(self) -> None:
+        """Reset it, and return once it answers again.
+
+        Raises:
+            GuestError: If it does not answer in time.
+        """
+        self._hypervisor.reset(self.plan.name)
+        # QEMU resets soon after it was told to: until the guest falls silent, it is
+        # the old one that answers.
+        self._connect()
+        deadline = time.monotonic() + self._timeout_s
+        while self.beat(_SILENCE_S) is not None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        self._wait_for_life()
+
+    def kill(self) -> None:
+        """Kill its QEMU, and return once that has ended.
+
+        Raises:
+            GuestError: If it does not end in time.
+        """
+        self._disconnect()
+        try:
+            process = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            ended, _, _ = select.select([process], [], [], self._timeout_s)
+        finally:
+            os.close(process)
+        if not ended:
+            raise GuestError(
+                f"QEMU of guest {self.plan.name} (pid {self.pid}) was killed and goes on",
+                hint=f"`cat /proc/{self.pid}/stack` tells where it hangs in the kernel",
+            )
+
+    def start_again(self) -> None:
+        """Start it after its QEMU ended, and return once it answers.
+
+        Raises:
+            GuestError: If libvirt refuses, or it does not answer in time.
+        """
+        self._hypervisor.start_again(self.plan.name, self._timeout_s)
+        self.pid = self._read_pid()
+        self._wait_for_life()
+
     def stop(self) -> None:
         """End the domain and forget it."""
-        self._control.close()
+        self._disconnect()
         self._hypervisor.remove(self.plan.name)
+
+    def _read_pid(self) -> int:
+        return int((_PIDS / f"{self.plan.name}.pid").read_text())
+
+    def _connect(self) -> None:
+        # Anew each time: what a guest was asked before a reset it will never answer.
+        self._disconnect()
+        self._control = GuestControl(self.plan.name, self._spec.control)
+
+    def _disconnect(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def _wait_for_life(self) -> None:
+        self._connect()
+        deadline = time.monotonic() + self._timeout_s
+        while self.beat(_BEAT_S) is None:
+            if time.monotonic() > deadline:
+                said = self._spec.console.read_text(errors="replace")[-300:].strip()
+                raise GuestError(
+                    f"guest {self.plan.name} gave no sign of life within "
+                    f"{self._timeout_s:g} s; last on its console: {said or '(nothing)'}",
+                    hint="the machine may be overloaded: see `uptime`, then try again",
+                )
 
 
 class VfwdGuest:

@@ -22,6 +22,8 @@ class Interface:
     tap: str
     station_mac: str
     station_address: str
+    host_address: str
+    """Of the bridge, for what the host itself says to the guest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,4 +65,5 @@ def _interface(number: int, index: int) -> Interface:
         tap=f"nfv{number}-{index}",
         station_mac=f"02:00:00:00:{number:02x}:{index + 1:02x}",
         station_address=f"{net}.100",
+        host_address=f"{net}.254",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP
 
 from vhostaccel.errors import LabError
 from vhostaccel.lab.state import HostState
@@ -20,13 +21,15 @@ _NET = Path("/sys/class/net")
 _APPEAR_TIMEOUT_S = 20.0
 _POLL_S = 0.05
 _SIOCETHTOOL = 0x8946
+_NWAY_RST = 0x09
 _GRINGPARAM = 0x10
+_GGRO, _SGRO = 0x2B, 0x2C
 _OFFLOADS = {
     "rx checksum": 0x14,
     "tx checksum": 0x16,
     "TSO": 0x1E,
     "GSO": 0x23,
-    "GRO": 0x2B,
+    "GRO": _GGRO,
 }
 
 
@@ -91,7 +94,49 @@ class Network:
                 f"cannot make bridge {name} with port {nic.name}: {error}",
                 hint="run as root, with the module bridge",
             ) from None
-        self._wait_for_carrier(nic.name)
+        self.wait_for_carrier(nic.name)
+
+    def add_station(self, nic: Nic, mac: str) -> None:
+        """Tell the bridge for good that a station is behind its NIC.
+
+        Frames that a guest takes from a NIC queue pass no bridge, which would forget
+        where they came from and then flood what goes back.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        port = self._index(nic.name)
+        try:
+            # Into the bridge's table, not the NIC's, which is the default; "permanent"
+            # would be an address of the bridge itself (net/bridge/br_fdb.c).
+            self._ip.fdb(
+                "add",
+                ifindex=port,
+                lladdr=mac,
+                flags=NTF_MASTER,
+                state=NUD_NOARP,
+            )
+        except NetlinkError as error:
+            raise LabError(
+                f"cannot add {mac} to the bridge of {nic.name}: {error}",
+                hint="run as root, with the module bridge",
+            ) from None
+
+    def add_address(self, bridge: str, address: str) -> None:
+        """Give the bridge an IPv4 address, prefix length 24; it goes with the bridge.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        try:
+            self._ip.addr(
+                "add", index=self._index(bridge), address=address, prefixlen=24
+            )
+        except NetlinkError as error:
+            raise LabError(
+                f"cannot give {bridge} the address {address}: {error}",
+                hint="is the address in use on this host?",
+            ) from None
 
     def add_tap(self, name: str, bridge: str) -> None:
         """Make a persistent tap with a virtio-net header, as a port of the bridge.
@@ -118,6 +163,44 @@ class Network:
                 hint="run as root, with the module tun",
             ) from None
 
+    def set_port(self, name: str, *, up: bool) -> None:
+        """Set a NIC port up or down.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        self._set(name, state="up" if up else "down")
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Give a NIC port another MTU.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        self._set(name, mtu=mtu)
+
+    def wait_for_carrier(self, name: str) -> None:
+        """Return once the port, which is up, has a link.
+
+        Raises:
+            LabError: If it gets none in time.
+        """
+        deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+        while (_NET / name / "carrier").read_text().strip() != "1":
+            if time.monotonic() > deadline:
+                raise LabError(f"{name} has no link", hint="is its wire connected?")
+            time.sleep(_POLL_S)
+
+    def _set(self, name: str, **what: object) -> None:
+        index = self._index(name)
+        try:
+            self._ip.link("set", index=index, **what)
+        except NetlinkError as error:
+            changes = ", ".join(f"{key} {value}" for key, value in what.items())
+            raise LabError(
+                f"cannot set {name} {changes}: {error}", hint="see the lab's console"
+            ) from None
+
     def _index(self, name: str) -> int:
         found: Sequence[int] = self._ip.link_lookup(ifname=name)
         if not found:
@@ -132,13 +215,6 @@ class Network:
         for index in self._ip.link_lookup(ifname=name):
             self._ip.link("set", index=index, master=0)
             self._ip.link("set", index=index, state="down")
-
-    def _wait_for_carrier(self, name: str) -> None:
-        deadline = time.monotonic() + _APPEAR_TIMEOUT_S
-        while (_NET / name / "carrier").read_text().strip() != "1":
-            if time.monotonic() > deadline:
-                raise LabError(f"{name} has no link", hint="is its wire connected?")
-            time.sleep(_POLL_S)
 
 
 def ring_sizes(name: str) -> tuple[int, int]:
@@ -156,6 +232,49 @@ def offloads(name: str) -> str:
         value = struct.unpack("2I", _ethtool(name, struct.pack("2I", command, 0)))[1]
         states.append(f"{label} {'on' if value else 'off'}")
     return ", ".join(states)
+
+
+def set_gro(state: HostState, name: str, *, on: bool) -> None:
+    """Let a NIC merge what it receives (GRO) or not; the host state's undo restores it.
+
+    Raises:
+        LabError: If the driver refuses.
+    """
+    before = struct.unpack("2I", _ethtool(name, struct.pack("2I", _GGRO, 0)))[1]
+    if bool(before) == on:
+        return
+    state.defer(f"restore GRO of {name}", lambda: _set_gro(name, before))
+    _set_gro(name, int(on))
+
+
+def mtu_of(name: str) -> int:
+    """Return the MTU of a device."""
+    return int((_NET / name / "mtu").read_text())
+
+
+def negotiate_anew(name: str) -> None:
+    """Let a NIC port negotiate its link anew, as `ethtool -r` does.
+
+    Raises:
+        LabError: If the driver refuses.
+    """
+    try:
+        _ethtool(name, struct.pack("2I", _NWAY_RST, 0))
+    except OSError as error:
+        raise LabError(
+            f"cannot negotiate the link of {name} anew: {error.strerror}",
+            hint=f"`ethtool -r {name}`, and see the lab's console",
+        ) from None
+
+
+def _set_gro(name: str, value: int) -> None:
+    try:
+        _ethtool(name, struct.pack("2I", _SGRO, value))
+    except OSError as error:
+        raise LabError(
+            f"cannot set GRO of {name} {'on' if value else 'off'}: {error.strerror}",
+            hint=f"`ethtool -k {name}` tells what it can change",
+        ) from None
 
 
 def _ethtool(name: str, request: bytes) -> bytes:

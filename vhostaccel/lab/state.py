@@ -34,7 +34,7 @@ class HostState:
             LabError: If the kernel refuses the value.
         """
         before = path.read_text().strip()
-        self.defer(f"restore {path}", lambda: path.write_text(before))
+        self.defer(f"restore {path}", lambda: _restore(path, before))
         try:
             path.write_text(value)
         except OSError as error:
@@ -53,3 +53,9 @@ class HostState:
             except Exception as error:
                 failed.append(f"{what}: {error}")
         return tuple(failed)
+
+
+# An interrupt or a queue that is gone took its setting with it.
+def _restore(path: Path, before: str) -> None:
+    if path.exists():
+        path.write_text(before)

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mode: how a guest's virtual NIC gets its frames.
 
-A new mode is one module beside this one and one line in ``MODES``.
+A new mode is one module beside this one and one line in ``modes.table``.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from vhostaccel.command import run
 from vhostaccel.errors import GuestError
 from vhostaccel.guests.plan import Interface
+from vhostaccel.nai.model import Lease
 
-_NET = Path("/sys/class/net")
+NET = Path("/sys/class/net")
 
 
 class Mode(Protocol):
     """What the pipeline asks of a mode; it runs as root on the host under test."""
 
     name: str
+    needs_own_modules: bool
+    """Whether the distribution's drivers do not do."""
 
     def prepare(self) -> None:
         """Make the host ready, before any guest runs.
@@ -36,19 +40,26 @@ class Mode(Protocol):
     def detach(self, interface: Interface) -> tuple[str, ...]:
         """Return the virtual NIC to ``tap``; say what could not be taken back."""
 
+    def leave(self) -> tuple[str, ...]:
+        """With nothing attached any more, undo the rest; say what could not be undone."""
+
+    def leases(self) -> Mapping[str, Lease]:
+        """Return the hardware frame queues on lease, by tap."""
+
 
 class Tap:
     """Stock vhost-net: NIC, softirq, bridge, tap ring, vhost worker."""
 
     name = "tap"
+    needs_own_modules = False
 
     def prepare(self) -> None:
-        """Load what a distribution loads."""
+        """Load what a distribution loads, unless a module of that name is loaded."""
         run(("modprobe", "vhost_net"), hint="the kernel has no module vhost_net")
 
     def attach(self, interface: Interface) -> None:
         """Check that the tap is there and has a reader; it needs nothing more."""
-        carrier = _NET / interface.tap / "carrier"
+        carrier = NET / interface.tap / "carrier"
         if not carrier.exists() or carrier.read_text().strip() != "1":
             raise GuestError(
                 f"tap {interface.tap} has no reader",
@@ -60,7 +71,10 @@ class Tap:
         del interface
         return ()
 
+    def leave(self) -> tuple[str, ...]:
+        """Leave the host alone."""
+        return ()
 
-MODES: dict[str, Mode] = {mode.name: mode for mode in (Tap(),)}
-PLANNED = ("xdp", "poll", "copy", "seed")
-"""Modes of the design that this version does not have; a scenario of theirs is skipped."""
+    def leases(self) -> Mapping[str, Lease]:
+        """Return nothing: every frame comes through the taps."""
+        return {}

@@ -3,8 +3,8 @@
 
 from collections import defaultdict
 
-from vhostaccel.observe.point import CpuShares
-from vhostaccel.observe.sample import Sample
+from vhostaccel.observe.point import CpuShares, Instructions
+from vhostaccel.observe.sample import Sample, Tally
 
 _DATAPATH = "cpu0"
 _KSOFTIRQD = "ksoftirqd/0"
@@ -29,6 +29,25 @@ def shares(earlier: Sample, later: Sample) -> CpuShares:
         softirq=_tick_share(earlier, later, _SOFTIRQ),
         owners=dict(owners),
         threads=threads,
+    )
+
+
+def instructions(first: Tally, second: Tally, last: Tally) -> Instructions:
+    """Return what was executed from the second tally to the last.
+
+    Where instructions are counted, one of them takes one nanosecond.
+
+    Args:
+        first: read right before the second, so that they tell what reading takes.
+        second: read before the trial.
+        last: read after it.
+    """
+    elapsed = last.at_ns - second.at_ns
+    reading = second.at_ns - first.at_ns
+    return Instructions(
+        elapsed=elapsed,
+        busy=elapsed - (last.idle_ns - second.idle_ns),
+        reading=reading - (second.idle_ns - first.idle_ns),
     )
 
 

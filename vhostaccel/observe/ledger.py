@@ -4,6 +4,7 @@
 The path of ``a_to_b``; ``b_to_a`` is its mirror image::
 
     wire sent ─► nic received ─► (softnet) ─► bridge ─► tap delivered
+                              └► (frame queue) ───────┘
               ─► guest in ─► guest ip ─► guest out
               ─► tap returned ─► nic sent ─► wire collected
 
@@ -14,21 +15,25 @@ What the counters of Linux 6.12 mean, where it is not obvious:
   in the ring is residual.
 - A full backlog counts a frame twice, in ``/proc/net/softnet_stat`` and in its device's
   rx_dropped (net/core/dev.c: enqueue_to_backlog).
+- A frame that a guest took from its frame queue is in no counter of the NIC's netdev,
+  and in the tap's tx_packets as if it had come that way (net/nai/nai_fq.c).
 - A queueing discipline counts its drops elsewhere; those are residual.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from vhostaccel.guests.plan import GuestPlan, plan_guest
 from vhostaccel.observe.point import Hop, Ledger
-from vhostaccel.observe.sample import NetdevCounts, Sample
+from vhostaccel.observe.sample import LeaseCounts, NetdevCounts, Sample
 from vhostaccel.scenario.model import GuestSpec
 from vhostaccel.traffic.trial import DirectionResult, TrialResult
 
 _PLACES = {
     "nic received": "nic",
     "softnet": "softnet",
+    "frame queue": "frame queue",
     "bridge": "bridge",
     "tap delivered": "tap",
     "guest in": "guest",
@@ -40,6 +45,8 @@ _PLACES = {
 """The place a hop's drops are counted under."""
 
 _SOFTNET_WRAP = 1 << 32
+
+Counts = TypeVar("Counts", NetdevCounts, LeaseCounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,8 @@ class _Path:
     taps_in: tuple[str, ...]
     taps_out: tuple[str, ...]
     moved: dict[str, NetdevCounts]
+    leased: LeaseCounts | None
+    """Of the frame queues of `taps_in`; None when there is none."""
     softnet_dropped: int
     """Of all devices."""
     guests: _Guests | None
@@ -120,8 +129,28 @@ def _path(
             for name, counts in before.netdevs.items()
             if name in after.netdevs
         },
+        leased=_leased(before, after, plans, enters=enters),
         softnet_dropped=sum((now - then) % _SOFTNET_WRAP for then, now in softnet),
         guests=_guests(before, after, plans, enters=enters),
+    )
+
+
+def _leased(
+    before: Sample, after: Sample, plans: tuple[GuestPlan, ...], *, enters: int
+) -> LeaseCounts | None:
+    taps = [plan.interfaces[enters].tap for plan in plans]
+    moved = [
+        _difference(before.leases[tap], after.leases[tap])
+        for tap in taps
+        if tap in before.leases and tap in after.leases
+    ]
+    if not moved:
+        return None
+    return LeaseCounts(
+        **{
+            field.name: sum(getattr(counts, field.name) for counts in moved)
+            for field in fields(LeaseCounts)
+        }
     )
 
 
@@ -137,7 +166,7 @@ def _guests(
         left.append(
             _difference(then.interfaces[1 - enters], now.interfaces[1 - enters])
         )
-        ip_dropped += now.ip_dropped - then.ip_dropped
+        ip_dropped += max(0, now.ip_dropped - then.ip_dropped)
     return _Guests(
         names=", ".join(plan.name for plan in plans),
         enters=_total(came),
@@ -184,15 +213,28 @@ def _ledger(path: _Path, result: DirectionResult, ip_dropped: int) -> Ledger:
 
 def _at_the_nic(path: _Path, sent: int) -> list[Hop]:
     nic, counts = path.nic_in, path.moved[path.nic_in]
+    received, source = counts.rx_packets, f"{nic} rx_packets"
+    if path.leased is not None:
+        received += path.leased.rx_packets + path.leased.rx_hw_drops
+        source += f", leases of {', '.join(path.taps_in)}"
     if counts.rx_missed:
-        lost, source = counts.rx_missed, f"{nic} rx_packets, rx_missed_errors"
+        lost, source = counts.rx_missed, f"{source}, rx_missed_errors"
     else:
         # QEMU's igb counts no drops (RQDPC, RNBC and MPC stay 0); its wire is a
         # reliable stream that has been drained, so what was sent and not received was
         # lost in the NIC.
-        lost = max(0, sent - counts.rx_packets)
-        source = f"{nic} rx_packets; lost = sent - received"
-    hops = [_hop("nic received", counts.rx_packets, lost, source)]
+        lost = max(0, sent - received)
+        source = f"{source}; lost = sent - received"
+    hops = [_hop("nic received", received, lost, source)]
+    if path.leased is not None:
+        hops.append(
+            _hop(
+                "frame queue",
+                path.leased.rx_packets,
+                path.leased.rx_hw_drops,
+                f"leases of {', '.join(path.taps_in)}: rx-packets, rx-hw-drops",
+            )
+        )
     backlog = _backlog_share(path)
     if backlog:
         left = counts.rx_packets - backlog
@@ -281,13 +323,13 @@ def _hop(name: str, frames: int, dropped: int, source: str) -> Hop:
     return Hop(name=name, frames=frames, dropped=dropped, source=source)
 
 
-def _difference(earlier: NetdevCounts, later: NetdevCounts) -> NetdevCounts:
-    return NetdevCounts(
-        **{
-            field.name: getattr(later, field.name) - getattr(earlier, field.name)
-            for field in fields(NetdevCounts)
-        }
-    )
+def _difference(earlier: Counts, later: Counts) -> Counts:
+    """Return what was counted between; of a device made anew, what it has counted."""
+    then = {field.name: getattr(earlier, field.name) for field in fields(earlier)}
+    now = {field.name: getattr(later, field.name) for field in fields(later)}
+    if any(now[name] < count for name, count in then.items()):
+        return later
+    return type(later)(**{name: now[name] - count for name, count in then.items()})
 
 
 def _total(counts: Iterable[NetdevCounts]) -> NetdevCounts:

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from vhostaccel.observe.sample import Liveness
+from vhostaccel.scenario.model import Action
 from vhostaccel.traffic.trial import TrialResult
 
 
@@ -51,6 +52,37 @@ class CpuShares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisturbanceResult:
+    """What came of the disturbance of one trial."""
+
+    action: Action
+    asked: int
+    """Repetitions."""
+    done: int
+    """Those that ended well; the first that did not was the last."""
+    took_s: float
+    failures: tuple[str, ...]
+    """What went wrong, and what was not as before afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instructions:
+    """What the host under test executed in a trial, from silence to silence."""
+
+    elapsed: int
+    """All instructions, the SCHED_IDLE counter's too."""
+    busy: int
+    """All but the SCHED_IDLE counter's."""
+    reading: int
+    """Those of `busy` that reading the counters took."""
+
+
+_COUNTED = (Action.STALL, Action.UNLOAD)
+"""After any other action counters have begun anew, or counted frames that are not ours,
+or a port was down, which loses frames that none of our counters has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One trial of one mode."""
 
@@ -58,9 +90,9 @@ class Point:
     sweep: int
     """Number of the repetition, from 0."""
     purpose: str
-    """``sweep`` or ``recovery``."""
+    """``idle``, ``solo``, ``sweep`` or ``recovery``."""
     rate: int
-    """Intended load per direction [frames/s]."""
+    """Intended load per direction, the neighbours' not included [frames/s]."""
     started: str
     """Wall clock, ISO 8601."""
     trial: TrialResult
@@ -75,6 +107,14 @@ class Point:
     """Share of the flood in which the lab's datapath vCPU waited for a CPU of ours."""
     void: str | None
     """Why this point says nothing, or None."""
+    disturbance: DisturbanceResult | None = None
+    instructions: Instructions | None = None
+    """None unless the lab counts instructions; the CPU shares are then of the trial."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the ledgers can hold: the counters saw all, and only our frames."""
+        return self.disturbance is None or self.disturbance.action in _COUNTED
 
     @property
     def offered_fps(self) -> float:

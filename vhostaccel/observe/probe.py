@@ -10,22 +10,35 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from vhostaccel.errors import LabError, VhostAccelError
 from vhostaccel.observe import counters
-from vhostaccel.observe.sample import GuestCounts, Heartbeats, Liveness, Sample
+from vhostaccel.observe.ping import Pingers
+from vhostaccel.observe.sample import (
+    GuestCounts,
+    Heartbeats,
+    LeaseCounts,
+    Liveness,
+    Pings,
+    Sample,
+    Tally,
+)
 
 _PAGE_BYTES = 4096
 _MAGIC = 0x70636176
 _IDLE, _DUE, _EPOCH, _LATE = 8, 16, 24, 32
 _START_TIMEOUT_S = 20.0
+GAP_US = 20
+"""Longer than a step of the idle counter while nothing else runs."""
 _POLL_S = 0.01
 _GUEST_ANSWER_S = 1.0
 _BEAT_EVERY_S = 0.2
 _BEAT_LIMIT_S = 2.0
 _BEAT_GIVE_UP_S = 10.0
+_PING_EVERY_S = 1.0
+_QUICK_PING_S = 0.05
 
 
 class CpuProbe:
@@ -34,15 +47,17 @@ class CpuProbe:
     Args:
         program: its binary.
         cpu: the CPU it measures.
+        gap_us: what takes longer between two looks at the clock is not idleness.
     """
 
-    def __init__(self, program: Path, cpu: int) -> None:
+    def __init__(self, program: Path, cpu: int, gap_us: int = GAP_US) -> None:
         # Shared by mapping, so it must be a file that stays until both have it.
         with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
             file.truncate(_PAGE_BYTES)
             self._page = mmap.mmap(file.fileno(), _PAGE_BYTES)
             self._process = subprocess.Popen(
-                (str(program), str(cpu), file.name), stdin=subprocess.DEVNULL
+                (str(program), str(cpu), file.name, str(gap_us)),
+                stdin=subprocess.DEVNULL,
             )
             deadline = time.monotonic() + _START_TIMEOUT_S
             while self._read("I", 0) != _MAGIC:
@@ -96,6 +111,9 @@ class Probe:
         ask_guest: asks a guest for its counters, given name and limit [s].
         beat: asks a guest for a heartbeat, given name and limit [s]; returns the time
             to the answer [ns], or None.
+        read_leases: reads the counters of the leased frame queues, by tap.
+        pinged: address and bridge of the guests' interfaces, by tap.
+        gap_us: the longest step of the clock that counts as idle.
     """
 
     def __init__(
@@ -107,13 +125,21 @@ class Probe:
         processes: Mapping[int, str],
         ask_guest: Callable[[str, float], GuestCounts | None],
         beat: Callable[[str, float], int | None],
+        read_leases: Callable[[], dict[str, LeaseCounts]],
+        pinged: Mapping[str, tuple[str, str]],
+        gap_us: int = GAP_US,
     ) -> None:
+        self._gap_us = gap_us
+        self._pinged = dict(pinged)
+        self._pingers = Pingers({}, _PING_EVERY_S)
+        self._read_leases = read_leases
         self._program = cpuprobe
         self._cpu = datapath_cpu
         self._netdevs = tuple(netdevs)
         self._processes = dict(processes)
         self._ask_guest = ask_guest
         self._watchers: dict[str, Watcher] = {}
+        self._is_watching = False
         self._beat = beat
         self._cpuprobe: CpuProbe | None = None
         self._sample_late_ns = 0
@@ -125,12 +151,13 @@ class Probe:
         Raises:
             LabError: If it does not start.
         """
-        self._cpuprobe = CpuProbe(self._program, self._cpu)
+        self._cpuprobe = CpuProbe(self._program, self._cpu, self._gap_us)
 
     def stop(self) -> None:
         """End what runs."""
         for watcher in self._watchers.values():
             watcher.end()
+        self._pingers.end()
         if self._cpuprobe is not None:
             self._cpuprobe.stop()
 
@@ -155,9 +182,10 @@ class Probe:
         )
         ticks = counters.parse_cpu_ticks(counters.read_proc("stat"))
         kvm = counters.read_kvm()
+        leases = self._read_leases()
         # While a guest is watched it is being asked already.
         guests = {
-            name: None if self._watchers else self._ask_guest(name, _GUEST_ANSWER_S)
+            name: None if self._is_watching else self._ask_guest(name, _GUEST_ANSWER_S)
             for name in self._processes.values()
         }
         return Sample(
@@ -172,16 +200,41 @@ class Probe:
             interrupts=interrupts,
             kvm=kvm,
             guests=guests,
+            leases=leases,
             guests_at_ns=time.monotonic_ns(),
         )
 
-    def watch(self) -> None:
-        """Begin to watch the guests' heartbeats and the host's own timer."""
+    def tally(self) -> Tally:
+        """Read clock and idle counter alone."""
+        return Tally(at_ns=time.monotonic_ns(), idle_ns=self._running().idle_ns())
+
+    def follow(self, name: str, pid: int) -> None:
+        """Go on with a guest that has another process now."""
+        self._processes = {
+            pid if guest == name else process: guest
+            for process, guest in self._processes.items()
+        }
+
+    def watch(self, leave_out: Collection[str] = ()) -> None:
+        """Begin to watch the guests' heartbeats and the host's own timer.
+
+        Args:
+            leave_out: names of guests that are not asked; they will not answer.
+        """
         self._take_lateness()
         self._watch_late_ns = 0
+        self._is_watching = True
         self._watchers = {
-            name: Watcher(name, self._beat) for name in self._processes.values()
+            name: Watcher(name, self._beat)
+            for name in self._processes.values()
+            if name not in leave_out
         }
+        pinged = {
+            tap: target
+            for tap, target in self._pinged.items()
+            if tap.rpartition("-")[0] not in leave_out
+        }
+        self._pingers = Pingers(pinged, _PING_EVERY_S)
 
     def watched(self) -> Liveness:
         """Stop watching, and return what was seen."""
@@ -190,7 +243,17 @@ class Probe:
             watcher.stop_asking()
         beats = {name: watcher.end() for name, watcher in self._watchers.items()}
         self._watchers = {}
-        return Liveness(heartbeats=beats, timer_late_worst_ns=self._watch_late_ns)
+        self._is_watching = False
+        pings = self._pingers.end()
+        return Liveness(
+            heartbeats=beats, timer_late_worst_ns=self._watch_late_ns, pings=pings
+        )
+
+    def ping(self, count: int) -> dict[str, Pings]:
+        """Ping every guest's interfaces so often, quickly, and return what came back."""
+        pingers = Pingers(self._pinged, _QUICK_PING_S)
+        time.sleep(count * _QUICK_PING_S)
+        return pingers.end()
 
     def _take_lateness(self) -> None:
         """Give what the timer has seen to both who report it, each from its own start."""

@@ -6,7 +6,7 @@ Plain integers and strings in plain containers, so that a sample crosses the lab
 control channel as JSON.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,19 @@ class GuestCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseCounts:
+    """What a guest's hardware frame queue counts [frames]; see `kmod/spec/nai.yaml`."""
+
+    rx_packets: int
+    """Delivered to the guest; its tap's tx_packets have them too."""
+    rx_hw_drops: int
+    """Dropped after the NIC had delivered them to memory."""
+    starved: int
+    """Times the guest had no descriptor for a waiting frame."""
+    irqs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Every counter of the host under test at one moment."""
 
@@ -72,8 +85,20 @@ class Sample:
     """``/sys/kernel/debug/kvm`` totals: exits, irq_exits, halt_exits, ...; empty if absent."""
     guests: dict[str, GuestCounts | None]
     """By guest name; None when the guest did not answer in time."""
+    leases: dict[str, LeaseCounts]
+    """By tap; empty while every frame comes through the taps."""
     guests_at_ns: int
     """When the guests' answers were in [ns]; they are asked last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How far the datapath CPU has come; next to nothing to read, unlike a sample."""
+
+    at_ns: int
+    """CLOCK_MONOTONIC of the host under test [ns]."""
+    idle_ns: int
+    """As in a sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +112,15 @@ class Heartbeats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pings:
+    """Echo requests from the host to a guest; they always go through the tap."""
+
+    asked: int
+    rtts_ns: tuple[int, ...]
+    """Round trip of each that was answered, in the order of the answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Liveness:
     """Whether the host and its guests stayed responsive while they were watched."""
 
@@ -94,3 +128,5 @@ class Liveness:
     """By guest name."""
     timer_late_worst_ns: int
     """Worst lateness of a 10 ms timer on the datapath CPU [ns]."""
+    pings: dict[str, Pings] = field(default_factory=dict)
+    """By tap."""

@@ -26,6 +26,7 @@ PLACES = {
     "delivered": "quiet",
     "nic": "hue-0",
     "softnet": "hue-4",
+    "frame queue": "hue-2",
     "bridge": "hue-3",
     "tap": "hue-1",
     "guest": "hue-2",

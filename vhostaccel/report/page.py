@@ -120,6 +120,7 @@ def _side_by_side(
 
 def _settings(run: Run) -> dict[str, str]:
     lab, guest = run.scenario.lab, run.scenario.guest
+    disturbance = run.scenario.disturbance
     traffic, void = run.scenario.traffic, run.scenario.void
     return {
         "modes": ", ".join(run.scenario.modes),
@@ -132,6 +133,13 @@ def _settings(run: Run) -> dict[str, str]:
         "host": f"{lab.cpus} CPUs, {lab.memory >> 20} MiB, placement {lab.placement.value}, "
         f"threaded NAPI {'on' if lab.threaded_napi else 'off'}",
         "guests": f"{guest.count} x {guest.kind.value}, {guest.memory >> 20} MiB",
+        "neighbours": "none"
+        if traffic.neighbour is None
+        else f"every other guest at {show_rate(traffic.neighbour)} frames/s per direction",
+        "disturbance": "none"
+        if disturbance is None
+        else f"{disturbance.action.value} of guest {disturbance.guest}, "
+        f"{disturbance.count} times, held for {disturbance.hold:g} s",
         "void when": f"offered < {void.offered_share:g} of intended, or NIC received < "
         f"{void.received_share:g} of sent at up to {show_rate(void.saturation)} frames/s",
     }  # fmt: skip

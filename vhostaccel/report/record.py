@@ -134,6 +134,7 @@ def _mode_record(result: ModeResult) -> dict[str, Any]:
         "mode": result.mode,
         "peak_fps": peak_fps(result.points),
         "verdicts": to_plain(result.verdicts),
+        "idle_rtts_ns": to_plain(result.idle_rtts_ns),
         "points": [_point_record(point) for point in result.points],
     }
 
@@ -154,6 +155,7 @@ def _plain_mode(mode: dict[str, Any]) -> dict[str, Any]:
         "mode": mode["mode"],
         "points": [_plain_point(point) for point in mode["points"]],
         "verdicts": mode["verdicts"],
+        "idle_rtts_ns": mode.get("idle_rtts_ns", []),
     }
 
 

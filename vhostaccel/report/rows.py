@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from vhostaccel.observe.point import Ledger, Point
+from vhostaccel.observe.point import DisturbanceResult, Ledger, Point
 from vhostaccel.traffic.trial import Latency
 from vhostaccel.verify.curve import by_rate
 
@@ -13,7 +13,8 @@ UNEXPLAINED = "unexplained"
 """Place of the frames that no counter explains."""
 
 PATH = (
-    "nic", "softnet", "bridge", "tap", "guest", "tap return", "nic transmit", UNEXPLAINED,
+    "nic", "softnet", "frame queue", "bridge", "tap", "guest", "tap return",
+    "nic transmit", UNEXPLAINED,
 )  # fmt: skip
 """Places where a frame may be lost, in the order it passes them."""
 
@@ -75,6 +76,17 @@ def _row(rate: int, trials: Sequence[Point]) -> Row:
         p99_ns=_median(latencies, "p99"),
         cpu=_cpu(sound),
     )
+
+
+def told(disturbance: DisturbanceResult) -> str:
+    """Return what came of a disturbance in one line."""
+    line = (
+        f"{disturbance.action.value} {disturbance.done} of {disturbance.asked} times in "
+        f"{disturbance.took_s:.3g} s"
+    )
+    if not disturbance.failures:
+        return line
+    return f"{line}, {len(disturbance.failures)} failures: {disturbance.failures[0]}"
 
 
 def lost_by_place(ledgers: Iterable[Ledger]) -> dict[str, int]:

@@ -15,6 +15,8 @@ class ModeResult:
     mode: str
     points: tuple[Point, ...]
     verdicts: tuple[Verdict, ...]
+    idle_rtts_ns: tuple[int, ...] = ()
+    """Round trips of pings from the host through the taps, with nothing else on [ns]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

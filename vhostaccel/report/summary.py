@@ -7,8 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from vhostaccel.report.cost import cost_table
 from vhostaccel.report.junit import claim_sentence
-from vhostaccel.report.rows import Row, rows_of
+from vhostaccel.report.rows import Row, rows_of, told
 from vhostaccel.report.run import ModeResult, Run
 from vhostaccel.units import show_rate
 from vhostaccel.verify.verdict import Status, Verdict
@@ -30,7 +31,10 @@ def summary(run: Run) -> RenderableType:
         Text(run.scenario.about, style="dim"),
     ]
     for result in run.modes:
-        parts += [Text(""), _curve_table(result), Text(""), *_verdicts(result)]
+        parts += [Text(""), _curve_table(result), *_disturbances(result), Text("")]
+        parts += _verdicts(result)
+    if (costs := cost_table(run)) is not None:
+        parts += [Text(""), costs]
     parts += [Text(""), Text("claims", style="bold"), _claims(run), Text("")]
     parts.append(Text.from_markup(one_line(run)))
     if not run.complete:
@@ -97,6 +101,14 @@ def _curve_table(result: ModeResult) -> Table:
     for row in rows_of(result.points):
         table.add_row(*_cells(row))
     return table
+
+
+def _disturbances(result: ModeResult) -> list[RenderableType]:
+    return [
+        Text(f"disturbed at {show_rate(point.rate)}: {told(point.disturbance)}")
+        for point in result.points
+        if point.disturbance is not None
+    ]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

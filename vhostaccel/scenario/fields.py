@@ -11,13 +11,20 @@ from enum import StrEnum
 from typing import Any
 
 from vhostaccel.scenario.expect import read_expect
-from vhostaccel.scenario.model import Directions, FrameMix, GuestKind, Placement
+from vhostaccel.scenario.model import (
+    Action,
+    Directions,
+    FrameMix,
+    GuestKind,
+    Placement,
+)
 from vhostaccel.units import frames_per_second, seconds, size_bytes
 
 FieldReader = Callable[[Any], Any]
 
 MOST_GUESTS = 100  # guest numbers are the second byte of their 10.x addresses
 MOST_CPUS = 64
+MOST_REPETITIONS = 100_000
 MOST_FLOWS = 4096  # per direction and guest; each keeps a window of sequence numbers
 
 
@@ -149,6 +156,13 @@ TRAFFIC: dict[str, FieldReader] = {
     "window": quantity(seconds),
     "sweeps": whole(1, 1000),
     "drain": quantity(seconds),
+    "neighbour": quantity(frames_per_second),
+}
+DISTURBANCE: dict[str, FieldReader] = {
+    "action": choice(Action),
+    "count": whole(1, MOST_REPETITIONS),
+    "hold": quantity(seconds),
+    "guest": whole(0, MOST_GUESTS - 1),
 }
 VOID: dict[str, FieldReader] = {
     "offered_share": share,
@@ -156,7 +170,14 @@ VOID: dict[str, FieldReader] = {
     "saturation": quantity(frames_per_second),
 }
 CLAIM: dict[str, FieldReader] = {"verdict": text, "mode": text, "expect": expectation}
-TABLES = {"lab": LAB, "guest": GUEST, "traffic": TRAFFIC, "void": VOID, "claim": CLAIM}
+TABLES = {
+    "lab": LAB,
+    "guest": GUEST,
+    "traffic": TRAFFIC,
+    "disturbance": DISTURBANCE,
+    "void": VOID,
+    "claim": CLAIM,
+}
 NAMES = (*TOP, *TABLES)
 
 

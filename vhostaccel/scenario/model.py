@@ -42,6 +42,44 @@ class Directions(StrEnum):
     B_TO_A = "b-to-a"
 
 
+class Action(StrEnum):
+    """What happens to one guest, or to the host around it, in the middle of a flood."""
+
+    REATTACH = "reattach"
+    """Every virtual NIC of the guest leaves its mode and takes it up again."""
+    STALL = "stall"
+    """The guest's virtual CPU stands still; its vhost workers go on."""
+    SUSPEND = "suspend"
+    """libvirt suspends the guest and resumes it."""
+    REBOOT = "reboot"
+    """libvirt resets the guest."""
+    KILL = "kill"
+    """The guest's QEMU is killed, and the guest started again."""
+    LINK_FLAP = "link-flap"
+    """The NIC ports are set down and up."""
+    MTU = "mtu"
+    """The NIC ports get another MTU, and their own back."""
+    RENEGOTIATE = "renegotiate"
+    """The NIC ports negotiate their links anew."""
+    UNLOAD = "unload"
+    """Somebody tries to unload the modules that the datapath runs on."""
+    BROADCAST = "broadcast"
+    """The host broadcasts on the bridges of the guest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisturbanceSpec:
+    """What disturbs the highest load of every sweep, from where its window opens."""
+
+    action: Action
+    count: int = 1
+    """Repetitions, one after the other."""
+    hold: Seconds = Seconds(5.0)
+    """How long the guest stays suspended or stalled, or the broadcast lasts."""
+    guest: int = 0
+    """Number of the guest; the others are its neighbours."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabSpec:
     """The host under test."""
@@ -81,6 +119,8 @@ class TrafficSpec:
     """Repetitions of the whole sweep."""
     drain: Seconds = Seconds(20.0)
     """How long the queues may take to fall silent after a flood."""
+    neighbour: FramesPerSecond | None = None
+    """Steady load per direction of every guest but the flooded one; None floods all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,3 +160,9 @@ class Scenario:
     traffic: TrafficSpec
     void: VoidRule
     claims: tuple[Claim, ...]
+    disturbance: DisturbanceSpec | None = None
+
+    @property
+    def flooded_guest(self) -> int:
+        """Number of the guest that is flooded alone when there are neighbours."""
+        return self.disturbance.guest if self.disturbance else 0

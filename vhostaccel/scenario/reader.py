@@ -14,6 +14,7 @@ from vhostaccel.scenario.fields import FieldReader, nearest, shown
 from vhostaccel.scenario.lines import line_of
 from vhostaccel.scenario.model import (
     Claim,
+    DisturbanceSpec,
     GuestKind,
     GuestSpec,
     LabSpec,
@@ -77,6 +78,7 @@ def read_scenario(path: Path, vocabulary: Vocabulary) -> Scenario:
         draft, tables.get("traffic", {}), fields.TRAFFIC, "traffic", needed=("rates",)
     )
     void = _read_table(draft, tables.get("void", {}), fields.VOID, "void")
+    disturbance = _read_disturbance(draft, tables.get("disturbance"))
     claims = _read_claims(draft, tables.get("claim", []))
     draft.refuse_all()
     scenario = Scenario(
@@ -88,8 +90,10 @@ def read_scenario(path: Path, vocabulary: Vocabulary) -> Scenario:
         traffic=TrafficSpec(**traffic),
         void=VoidRule(**void),
         claims=claims,
+        disturbance=DisturbanceSpec(**disturbance) if disturbance else None,
     )
     _refuse_contradictions(draft, scenario)
+    _refuse_missing_guests(draft, scenario)
     _refuse_unknown_words(draft, scenario, vocabulary)
     draft.refuse_all()
     return scenario
@@ -173,6 +177,16 @@ def _read_table(
     return read
 
 
+def _read_disturbance(
+    draft: _Draft, values: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    return _read_table(
+        draft, values, fields.DISTURBANCE, "disturbance", needed=("action",)
+    )
+
+
 def _read_claims(draft: _Draft, claims: object) -> tuple[Claim, ...]:
     if not isinstance(claims, list) or not all(isinstance(c, dict) for c in claims):
         draft.refuse("claims are written [[claim]], each its own table", "claim")
@@ -205,6 +219,25 @@ def _refuse_contradictions(draft: _Draft, scenario: Scenario) -> None:
         )
     if len(set(scenario.modes)) != len(scenario.modes):
         draft.refuse("modes: names a mode twice", "", "modes")
+
+
+def _refuse_missing_guests(draft: _Draft, scenario: Scenario) -> None:
+    count, disturbance = scenario.guest.count, scenario.disturbance
+    if scenario.traffic.neighbour is not None and count < 2:
+        say = "[traffic] neighbour needs a second guest; write count = 2 in [guest]"
+        draft.refuse(say, "traffic", "neighbour")
+    if disturbance is None:
+        return
+    if disturbance.guest >= count:
+        draft.refuse(
+            f"[disturbance] guest {disturbance.guest} is not there: with count = {count} "
+            f"in [guest] the last is {count - 1}",
+            "disturbance",
+            "guest",
+        )
+    if scenario.guest.kind is not GuestKind.VM:
+        say = '[disturbance] needs a guest that is a VM; write kind = "vm" in [guest]'
+        draft.refuse(say, "disturbance")
 
 
 def _refuse_unknown_words(

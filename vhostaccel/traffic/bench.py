@@ -70,8 +70,8 @@ def measure(generator: Generator, case: Case) -> Repeat:
     back = case.rate if case.directions is Directions.BOTH else FramesPerSecond(0)
     trial = generator.start(
         TrialSpec(
-            a_to_b=DirectionLoad(rate=case.rate),
-            b_to_a=DirectionLoad(rate=back),
+            a_to_b=(DirectionLoad(rate=case.rate),),
+            b_to_a=(DirectionLoad(rate=back),),
             frames=case.frames,
             flood=_FLOOD,
             window=_WINDOW,

@@ -7,12 +7,19 @@ Pure functions over numpy arrays; they run when the flood is over.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vhostaccel.traffic.frames import MARKED_BYTES, PREFIX_BYTES, lane, marks_in, pairs
-from vhostaccel.traffic.trial import DirectionLoad, DirectionResult, FlowCount, Latency
+from vhostaccel.traffic.trial import (
+    DirectionLoad,
+    DirectionResult,
+    FlowCount,
+    GuestResult,
+    Latency,
+)
 
 _LONGEST_FRAME = 65_536 + 4_096
 """NET_BUFSIZE of QEMU (include/net/net.h); a longer one means a lost frame boundary."""
@@ -52,16 +59,23 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
-    """What one direction sent; only the engine knows it."""
+class Part:
+    """What was sent of one load."""
 
-    direction: str
     load: DirectionLoad
     intended: int
     """Frames due over the whole flood."""
     sent: int
     """Frames the wire took over the whole flood."""
     sent_in_window: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What one direction sent; only the engine knows it."""
+
+    direction: str
+    parts: tuple[Part, ...]
     opens_ns: int
     closes_ns: int
 
@@ -148,9 +162,13 @@ def tally(frames: Frames, sending: Sending) -> DirectionResult:
 
     A frame whose mark was never sent (wrong direction, flow or number) is not ours.
     """
-    of = pairs(sending.load)
-    sent = _sent_per_pair(sending.sent, len(of))
-    pair, ours = _pair_of(frames, sending, sent)
+    of = tuple(chain.from_iterable(pairs(part.load) for part in sending.parts))
+    sent = np.concatenate(
+        [_sent_per_pair(part.sent, len(pairs(part.load))) for part in sending.parts]
+    )
+    total = sum(part.sent for part in sending.parts)
+    intended = sum(part.intended for part in sending.parts)
+    pair, ours = _pair_of(frames, sending.direction, of, sent)
     pair, seq = pair[ours], frames.seq[ours].astype(np.int64)
     arrival, time = frames.arrival[ours], frames.time[ours]
     first = _is_first(pair, seq)
@@ -159,22 +177,29 @@ def tally(frames: Frames, sending: Sending) -> DirectionResult:
     reordered = np.bincount(_reordered(pair[first], seq[first]), minlength=len(of))
     in_window = (arrival >= sending.opens_ns) & (arrival < sending.closes_ns)
     window_s = (sending.closes_ns - sending.opens_ns) / 1e9
+    in_window_sent = sum(part.sent_in_window for part in sending.parts)
     return DirectionResult(
-        intended_fps=sending.load.rate,
-        offered_fps=sending.sent_in_window / window_s,
+        intended_fps=sum(part.load.rate for part in sending.parts),
+        offered_fps=in_window_sent / window_s,
         egress_fps=int(in_window.sum()) / window_s,
-        intended_count=sending.intended,
-        sent_count=sending.sent,
-        shed_count=sending.intended - sending.sent,
+        intended_count=intended,
+        sent_count=total,
+        shed_count=intended - total,
         collected_count=len(pair),
-        lost_count=sending.sent - int(collected.sum()),
+        lost_count=total - int(collected.sum()),
         duplicated_count=int(duplicated.sum()),
         reordered_count=int(reordered.sum()),
         other_count=frames.other + int((~ours).sum()),
         latency=_latency((arrival - time)[in_window & first]),
-        flows=_flows(of, sent, collected, duplicated, reordered)
-        if sending.sent
-        else (),
+        flows=_flows(of, sent, collected, duplicated, reordered) if total else (),
+        guests=_guests(
+            sending.parts,
+            np.array([guest for guest, _ in of])[pair],
+            arrival - time,
+            in_window,
+            first,
+            window_s,
+        ),
     )
 
 
@@ -218,11 +243,14 @@ def _sent_per_pair(sent: int, count: int) -> NDArray[np.int64]:
 
 
 def _pair_of(
-    frames: Frames, sending: Sending, sent: NDArray[np.int64]
+    frames: Frames,
+    direction: str,
+    of: tuple[tuple[int, int], ...],
+    sent: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     index = np.full((256, 256), -1)
-    for number, (guest, flow) in enumerate(pairs(sending.load)):
-        index[lane(sending.direction, guest), flow] = number
+    for number, (guest, flow) in enumerate(of):
+        index[lane(direction, guest), flow] = number
     pair = index[frames.lane, frames.flow]
     return pair, (pair >= 0) & (frames.seq < sent[pair])
 
@@ -248,6 +276,32 @@ def _latency(delays_ns: NDArray[np.int64]) -> Latency | None:
     # An observed delay, not one interpolated between two.
     p50, p99 = np.percentile(delays_ns, (50, 99), method="inverted_cdf")
     return Latency(p50=int(p50), p99=int(p99), worst=int(delays_ns.max()))
+
+
+def _guests(
+    parts: Sequence[Part],
+    guest: NDArray[np.int64],
+    delays_ns: NDArray[np.int64],
+    in_window: NDArray[np.bool_],
+    first: NDArray[np.bool_],
+    window_s: float,
+) -> tuple[GuestResult, ...]:
+    """Split the window by guest; `guest` says of each frame whose it is."""
+    # The frames of a load go to its guests in turn.
+    offered = {
+        number: part.sent_in_window / len(part.load.guests) / window_s
+        for part in parts
+        for number in part.load.guests
+    }
+    return tuple(
+        GuestResult(
+            guest=number,
+            offered_fps=offered[number],
+            egress_fps=int((in_window & (guest == number)).sum()) / window_s,
+            latency=_latency(delays_ns[in_window & first & (guest == number)]),
+        )
+        for number in sorted(offered)
+    )
 
 
 def _flows(

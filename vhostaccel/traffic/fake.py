@@ -2,14 +2,16 @@
 """A generator without wires: computes what a host of a given capacity would forward."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vhostaccel.errors import TrafficError
-from vhostaccel.traffic.frames import check_load, pairs
+from vhostaccel.traffic.frames import check_loads, pairs
 from vhostaccel.traffic.trial import (
     DirectionLoad,
     DirectionResult,
     FlowCount,
+    GuestResult,
     Latency,
     TrialResult,
     TrialSpec,
@@ -17,6 +19,7 @@ from vhostaccel.traffic.trial import (
 from vhostaccel.units import FramesPerSecond, Seconds
 
 _LATENCY_NS = 100_000
+_LATENCY = Latency(p50=_LATENCY_NS, p99=2 * _LATENCY_NS, worst=3 * _LATENCY_NS)
 _AMPLE = FramesPerSecond(1_000_000)
 
 
@@ -46,8 +49,8 @@ class FakeGenerator:
         """
         if self._closed:
             raise TrafficError("the generator is closed", hint="start a new one")
-        check_load(spec.a_to_b)
-        check_load(spec.b_to_a)
+        check_loads(spec.a_to_b)
+        check_loads(spec.b_to_a)
         return FakeTrial(self.host, spec)
 
     def close(self) -> None:
@@ -88,16 +91,24 @@ class FakeTrial:
         )
 
 
-def _forwarded(host: Host, load: DirectionLoad, flood: Seconds) -> DirectionResult:
-    sent = round(load.rate * flood)
-    passed = min(load.rate, host.capacity) / load.rate if load.rate else 0.0
+def _forwarded(
+    host: Host, loads: Sequence[DirectionLoad], flood: Seconds
+) -> DirectionResult:
+    rate = sum(load.rate for load in loads)
+    passed = min(rate, host.capacity) / rate if rate else 0.0
     share = passed * (1 - host.loss)
-    flows = _flows(load, sent, share) if sent else ()
+    flows = tuple(
+        flow
+        for load in loads
+        if load.rate
+        for flow in _flows(load, round(load.rate * flood), share)
+    )
+    sent = sum(flow.sent for flow in flows)
     collected = sum(flow.collected for flow in flows)
     return DirectionResult(
-        intended_fps=load.rate,
-        offered_fps=float(load.rate),
-        egress_fps=load.rate * share,
+        intended_fps=rate,
+        offered_fps=float(rate),
+        egress_fps=rate * share,
         intended_count=sent,
         sent_count=sent,
         shed_count=0,
@@ -106,12 +117,24 @@ def _forwarded(host: Host, load: DirectionLoad, flood: Seconds) -> DirectionResu
         duplicated_count=0,
         reordered_count=0,
         other_count=0,
-        latency=(
-            Latency(p50=_LATENCY_NS, p99=2 * _LATENCY_NS, worst=3 * _LATENCY_NS)
-            if collected
-            else None
-        ),
+        latency=_LATENCY if collected else None,
         flows=flows,
+        guests=_guests(loads, share),
+    )
+
+
+def _guests(loads: Sequence[DirectionLoad], share: float) -> tuple[GuestResult, ...]:
+    offered = {
+        guest: load.rate / len(load.guests) for load in loads for guest in load.guests
+    }
+    return tuple(
+        GuestResult(
+            guest=guest,
+            offered_fps=offered[guest],
+            egress_fps=offered[guest] * share,
+            latency=_LATENCY if offered[guest] * share else None,
+        )
+        for guest in sorted(offered)
     )
 
 

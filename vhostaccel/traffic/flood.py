@@ -3,16 +3,18 @@
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from vhostaccel.errors import TrafficError
 from vhostaccel.traffic import frames
 from vhostaccel.traffic.capture import Capture
-from vhostaccel.traffic.collector import Sending, last_arrival, tally
+from vhostaccel.traffic.collector import Part, Sending, last_arrival, tally
 from vhostaccel.traffic.pace import TICK_NS, Pacer, burst_of
 from vhostaccel.traffic.trial import (
     DIRECTIONS,
+    DirectionLoad,
     TrialResult,
     TrialSpec,
 )
@@ -36,33 +38,73 @@ class Moments:
     """The window closes and the flood ends."""
 
 
-class Port:
-    """Our end of a wire with what is sent into it and what is collected from it."""
+class Stream:
+    """One load on its way into a wire: its frames, their schedule, and what was sent."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.capture = Capture(wire)
+    def __init__(self, load: DirectionLoad, deck: frames.Deck) -> None:
+        self.load = load
         self.sent = 0
         self.last_sent_ns = 0
-
-    def prepare(self, deck: frames.Deck, trial: int) -> None:
-        """Make ready for a trial: nothing of the one before is left here.
-
-        Raises:
-            TrafficError: If the wire is closed.
-        """
-        self.wire.finish()
-        self._torn_before = self.wire.is_torn
-        self.capture.begin(frames.tag(trial))
-        self.deck = deck
-        self.sent = 0
-        self.last_sent_ns = 0
+        self._deck = deck
 
     def schedule(self, pacer: Pacer, opens_ns: int) -> None:
         """Say when to send."""
         self.pacer = pacer
         self._opens_ns = opens_ns
         self._sent_before_window: int | None = None
+
+    def pump(self, wire: Wire, now_ns: int) -> None:
+        """Send what is due now, as far as a whole wire takes it.
+
+        Raises:
+            TrafficError: If the wire is closed.
+        """
+        count = self.pacer.take(now_ns, self.sent)
+        if count:
+            self.note(wire.send(*self._deck.stamp(self.sent, count, now_ns)), now_ns)
+
+    def note(self, frames_sent: int, now_ns: int) -> None:
+        """Count frames whose last byte the wire took."""
+        self.sent += frames_sent
+        if frames_sent:
+            self.last_sent_ns = now_ns
+
+    def look(self, now_ns: int) -> None:
+        """Remember what was sent before the window opened."""
+        if self._sent_before_window is None and now_ns >= self._opens_ns:
+            self._sent_before_window = self.sent
+
+    def sent_in_window(self) -> int:
+        """Return the frames sent since the window opened."""
+        before = self._sent_before_window
+        return 0 if before is None else self.sent - before
+
+
+class Port:
+    """Our end of a wire with what is sent into it and what is collected from it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.capture = Capture(wire)
+        self.streams: tuple[Stream, ...] = ()
+        self._torn: Stream | None = None
+
+    def prepare(self, streams: Iterable[Stream], trial: int) -> None:
+        """Make ready for a trial: nothing of the one before is left here.
+
+        Raises:
+            TrafficError: If the wire is closed.
+        """
+        self.wire.finish()
+        self._torn = None
+        self.capture.begin(frames.tag(trial))
+        # The slower first, so that a faster one beside it does not keep it from the wire.
+        self.streams = tuple(sorted(streams, key=lambda stream: stream.load.rate))
+
+    @property
+    def next_ns(self) -> int:
+        """Nothing is to be written before this time."""
+        return min(stream.pacer.next_ns for stream in self.streams)
 
     def pump(self) -> None:
         """Send what is due now, as far as the wire takes it.
@@ -71,22 +113,15 @@ class Port:
             TrafficError: If the wire is closed.
         """
         now = time.monotonic_ns()
-        if self._sent_before_window is None and now >= self._opens_ns:
-            self._sent_before_window = self.sent
-        if self.wire.is_torn and not self.finish(now):
-            self.pacer.defer(now)
-            return
-        count = self.pacer.take(now, self.sent)
-        if count:
-            whole = self.wire.send(*self.deck.stamp(self.sent, count, now))
-            self.sent += whole
-            if whole:
-                self.last_sent_ns = now
-
-    def sent_in_window(self) -> int:
-        """Return the frames sent since the window opened."""
-        before = self._sent_before_window
-        return 0 if before is None else self.sent - before
+        for stream in self.streams:
+            stream.look(now)
+        for stream in self.streams:
+            if self.wire.is_torn and not self.finish(now):
+                stream.pacer.defer(now)
+                continue
+            stream.pump(self.wire, now)
+            if self.wire.is_torn:
+                self._torn = stream
 
     def finish(self, now_ns: int) -> bool:
         """Send the rest of a torn frame; tell whether the wire is whole again.
@@ -95,10 +130,10 @@ class Port:
             TrafficError: If the wire is closed.
         """
         if self.wire.finish():
-            if not self._torn_before:
-                self.sent += 1
-                self.last_sent_ns = now_ns
-            self._torn_before = False
+            # Without a stream it is a frame of the trial before.
+            if self._torn is not None:
+                self._torn.note(1, now_ns)
+            self._torn = None
         return not self.wire.is_torn
 
 
@@ -115,21 +150,21 @@ class Trial:
         self._spec = spec
         self._loads = (spec.a_to_b, spec.b_to_a)
         _check(spec)
-        for direction, port, load in zip(DIRECTIONS, ports, self._loads, strict=True):
-            longest = burst_of(load.rate)
-            deck = frames.Deck(
-                direction, load, spec.frames, trial=number, longest=longest
-            )
-            port.prepare(deck, number)
+        self._streams = tuple(
+            tuple(_stream(direction, load, spec, number) for load in loads)
+            for direction, loads in zip(DIRECTIONS, self._loads, strict=True)
+        )
+        for port, streams in zip(ports, self._streams, strict=True):
+            port.prepare(streams, number)
 
     def schedule(self) -> Moments:
         """Fix when the flood begins and the window opens and closes."""
         begins = time.monotonic_ns() + _LEAD_NS
         closes = begins + round(self._spec.flood * _SECOND_NS)
         opens = closes - round(self._spec.window * _SECOND_NS)
-        for port, load in zip(self._ports, self._loads, strict=True):
-            pacer = Pacer(load.rate, start_ns=begins, flood=self._spec.flood)
-            port.schedule(pacer, opens)
+        for stream in self._all_streams():
+            pacer = Pacer(stream.load.rate, start_ns=begins, flood=self._spec.flood)
+            stream.schedule(pacer, opens)
         self._moments = Moments(begins_ns=begins, opens_ns=opens, closes_ns=closes)
         return self._moments
 
@@ -139,25 +174,31 @@ class Trial:
         Raises:
             TrafficError: If a wire is closed, or the stream makes no sense.
         """
-        self._in_window = self._flood(self._moments.closes_ns)
+        self._flood(self._moments.closes_ns)
         self._ended_ns = time.monotonic_ns()
         self._drained = self._drain(self._ended_ns)
 
-    def _flood(self, closes_ns: int) -> list[int]:
-        """Send and collect until the window closes; return the frames sent in it."""
+    def _all_streams(self) -> Iterator[Stream]:
+        return chain.from_iterable(self._streams)
+
+    def _flood(self, closes_ns: int) -> None:
+        """Send and collect until the window closes; note the frames sent in it."""
         ports = self._ports
         while time.monotonic_ns() < closes_ns:
             for port in ports:
                 port.pump()
             for port in ports:
                 port.capture.read()
-            until = min(closes_ns, *(port.pacer.next_ns for port in ports))
+            until = min(closes_ns, *(port.next_ns for port in ports))
             _wait(ports, until - time.monotonic_ns())
-        in_window = [port.sent_in_window() for port in ports]
+        self._in_window = {
+            stream: stream.sent_in_window() for stream in self._all_streams()
+        }
+        for stream in self._all_streams():
+            # What fell due since the last tick still goes out.
+            stream.pacer.next_ns = 0
         for port in ports:
-            port.pacer.next_ns = 0  # what fell due since the last tick still goes out
             port.pump()
-        return in_window
 
     def _drain(self, ended_ns: int) -> bool:
         """Collect until both wires are read empty and silent; tell whether they are."""
@@ -189,17 +230,22 @@ class Trial:
                 collected[n],
                 Sending(
                     direction=DIRECTIONS[n],
-                    load=self._loads[n],
-                    intended=port.pacer.intended,
-                    sent=port.sent,
-                    sent_in_window=self._in_window[n],
+                    parts=tuple(
+                        Part(
+                            load=stream.load,
+                            intended=stream.pacer.intended,
+                            sent=stream.sent,
+                            sent_in_window=self._in_window[stream],
+                        )
+                        for stream in streams
+                    ),
                     opens_ns=moments.opens_ns,
                     closes_ns=moments.closes_ns,
                 ),
             )
-            for n, port in enumerate(self._ports)
+            for n, streams in enumerate(self._streams)
         ]
-        last_sent = max(port.last_sent_ns for port in self._ports)
+        last_sent = max(stream.last_sent_ns for stream in self._all_streams())
         last_collected = max(map(last_arrival, collected))
         return TrialResult(
             a_to_b=results[0],
@@ -211,9 +257,15 @@ class Trial:
         )
 
 
+def _stream(direction: str, load: DirectionLoad, spec: TrialSpec, trial: int) -> Stream:
+    longest = burst_of(load.rate)
+    deck = frames.Deck(direction, load, spec.frames, trial=trial, longest=longest)
+    return Stream(load, deck)
+
+
 def _check(spec: TrialSpec) -> None:
-    frames.check_load(spec.a_to_b)
-    frames.check_load(spec.b_to_a)
+    for loads in (spec.a_to_b, spec.b_to_a):
+        frames.check_loads(loads)
     if not 0 < spec.window <= spec.flood:
         raise TrafficError(
             f"cannot measure a window of {spec.window:g} s in a flood of "

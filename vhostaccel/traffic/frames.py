@@ -16,6 +16,7 @@ set for ``b_to_a``, so that a frame that comes back on the wrong wire is not our
 """
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -82,12 +83,23 @@ def pairs(load: DirectionLoad) -> tuple[tuple[int, int], ...]:
     return tuple((guest, flow) for flow in range(load.flows) for guest in load.guests)
 
 
-def check_load(load: DirectionLoad) -> None:
-    """Refuse a load that the mark cannot tell apart.
+def check_loads(loads: Sequence[DirectionLoad]) -> None:
+    """Refuse loads of one direction that the mark cannot tell apart.
 
     Raises:
-        TrafficError: If guests or flows do not fit.
+        TrafficError: If guests or flows do not fit, or a guest has two loads.
     """
+    for load in loads:
+        _check_load(load)
+    guests = [guest for load in loads for guest in load.guests]
+    if len(set(guests)) != len(guests):
+        raise TrafficError(
+            f"cannot send two loads to one guest: the loads are for {sorted(guests)}",
+            hint="give each guest in one load of a direction only",
+        )
+
+
+def _check_load(load: DirectionLoad) -> None:
     guests, flows = len(set(load.guests)), load.flows
     if guests != len(load.guests) or not all(0 <= g < MAX_GUESTS for g in load.guests):
         raise TrafficError(

@@ -16,7 +16,7 @@ DIRECTIONS = ("a_to_b", "b_to_a")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectionLoad:
-    """What is sent in one direction."""
+    """What is sent in one direction to some guests."""
 
     rate: FramesPerSecond
     """Intended load, all guests and flows together [frames/s]; 0 sends nothing."""
@@ -28,10 +28,10 @@ class DirectionLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One load for one duration."""
+    """One load for one duration; each direction's loads are for guests of their own."""
 
-    a_to_b: DirectionLoad
-    b_to_a: DirectionLoad
+    a_to_b: tuple[DirectionLoad, ...]
+    b_to_a: tuple[DirectionLoad, ...]
     frames: FrameMix
     flood: Seconds
     window: Seconds
@@ -67,8 +67,21 @@ class FlowCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuestResult:
+    """What one direction did for one guest in the window."""
+
+    guest: int
+    offered_fps: float
+    """Sent to it [frames/s]."""
+    egress_fps: float
+    """Collected from it [frames/s]."""
+    latency: Latency | None
+    """None when nothing was collected from it in the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectionResult:
-    """What one direction did, counted at its two wires."""
+    """What one direction did, counted at its two wires, all its loads together."""
 
     intended_fps: int
     offered_fps: float
@@ -90,6 +103,8 @@ class DirectionResult:
     latency: Latency | None
     """None when nothing was collected in the window."""
     flows: tuple[FlowCount, ...]
+    guests: tuple[GuestResult, ...] = ()
+    """By the guests' numbers; empty in records of before guests were told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ from vhostaccel.units import show_rate
 from vhostaccel.verify.curve import by_rate, sound_sweep
 from vhostaccel.verify.verdict import Evidence, Status, Verdict
 
+CONTROL = "tap"
+"""The mode that every other is compared with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -17,6 +20,8 @@ class Case:
 
     mode: str
     points: tuple[Point, ...]
+    control: tuple[Point, ...]
+    """Of `CONTROL` in the same run; empty when it was not run."""
     evidence: Evidence
     scenario: Scenario
 

@@ -16,12 +16,12 @@ def judge(case: Case) -> Verdict:
     shares = [
         (abs(ledger.residual) / ledger.offered, ledger, point, way)
         for point in case.points
-        if point.void is None
+        if point.void is None and point.is_counted
         for way, ledger in (("a to b", point.a_to_b), ("b to a", point.b_to_a))
         if ledger.offered
     ]
     if not shares:
-        return RULE.skipped("no frame was offered")
+        return RULE.skipped("no frame was offered in a trial whose counters saw all")
     value, ledger, point, way = max(shares, key=lambda share: share[0])
     why = (
         f"at worst {ledger.residual:,} of {ledger.offered:,} frames ({value:.2%}) are "

@@ -11,22 +11,36 @@ from vhostaccel.verify import (
     both_ways,
     clean,
     conservation,
+    disturbance,
+    drop_cost,
+    frame_cost,
+    idle_latency,
     livelock,
+    neighbour,
+    over_tap,
     recovery,
+    tap_share,
     where_dropped,
 )
-from vhostaccel.verify.case import Case
+from vhostaccel.verify.case import CONTROL, Case
 from vhostaccel.verify.verdict import ClaimResult, Evidence, Status, Verdict
 
 VERDICTS: dict[str, Callable[[Case], Verdict]] = {
     verdict.RULE.name: verdict.judge
     for verdict in (
         livelock,
+        over_tap,
         both_ways,
         where_dropped,
         conservation,
         alive,
+        tap_share,
+        idle_latency,
         recovery,
+        disturbance,
+        neighbour,
+        frame_cost,
+        drop_cost,
         clean,
     )
 }
@@ -34,17 +48,26 @@ VERDICTS: dict[str, Callable[[Case], Verdict]] = {
 
 
 def judge(
-    mode: str, points: Sequence[Point], evidence: Evidence, scenario: Scenario
+    mode: str,
+    points: Mapping[str, Sequence[Point]],
+    evidence: Evidence,
+    scenario: Scenario,
 ) -> tuple[Verdict, ...]:
     """Return every verdict of a mode.
 
     Args:
         mode: the mode.
-        points: its points, in the order they were run.
+        points: of every mode of the run, in the order they were run.
         evidence: what else it is judged on.
         scenario: what it was run by.
     """
-    case = Case(mode=mode, points=tuple(points), evidence=evidence, scenario=scenario)
+    case = Case(
+        mode=mode,
+        points=tuple(points[mode]),
+        control=tuple(points.get(CONTROL, ())),
+        evidence=evidence,
+        scenario=scenario,
+    )
     return tuple(verdict(case) for verdict in VERDICTS.values())
 
 

@@ -48,3 +48,7 @@ class Evidence:
     """Lines of the host's console that report a kernel problem."""
     leftovers: tuple[str, ...]
     """Queues, pages or devices still there after detach."""
+    idle_rtts_ns: tuple[int, ...] = ()
+    """Round trips of pings through the taps with nothing else on [ns]."""
+    control_rtts_ns: tuple[int, ...] = ()
+    """The same of the mode that others are compared with."""

@@ -22,9 +22,11 @@ def judge(case: Case) -> Verdict:
     ledgers = [
         ledger
         for point in case.sound
-        if point.rate > saturation
+        if point.rate > saturation and point.is_counted
         for ledger in (point.a_to_b, point.b_to_a)
     ]
+    if not ledgers:
+        return RULE.skipped("no trial above saturation had counters that saw all")
     lost = sum(ledger.offered - ledger.delivered for ledger in ledgers)
     if lost <= 0:
         return RULE.skipped(f"no frame was lost above {show_rate(saturation)} frames/s")

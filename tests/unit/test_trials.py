@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which trials a scenario comes to, and what happens in them."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.factories import make_disturbance, make_scenario
+from tests.unit.test_ledger import IDLE_GUEST, ZERO, make_sample
+from vhostaccel import trials as module
+from vhostaccel.observe.point import Instructions
+from vhostaccel.observe.sample import Liveness, Tally
+from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
+from vhostaccel.traffic.fake import FakeGenerator, Host
+from vhostaccel.trials import Trials, trial_spec
+from vhostaccel.units import FramesPerSecond, Seconds
+
+KILL = DisturbanceSpec(action=Action.KILL, guest=1)
+
+
+class FakeHost:
+    """A host where nothing moves; it writes down what is asked of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def prepare(self, spec):
+        return {}
+
+    def ping(self, count):
+        return {}
+
+    def finish(self):
+        return ()
+
+    def use(self, mode):
+        self.asked.append(f"use {mode}")
+
+    def sample(self):
+        sample = make_sample(ZERO, {"nfv0": IDLE_GUEST})
+        return replace(sample, cpu_ticks={"cpu0": (0,) * 8})
+
+    def tally(self):
+        self.asked.append("tally")
+        at_ns = 1000 * len(self.asked)
+        return Tally(at_ns=at_ns, idle_ns=at_ns // 2)
+
+    def watch(self, leave_out=()):
+        self.asked.append(f"watch all but {', '.join(leave_out) or 'none'}")
+
+    def disturb(self, spec):
+        self.asked.append(f"{spec.action.value} guest {spec.guest}")
+        return make_disturbance()
+
+    def watched(self):
+        return Liveness(heartbeats={}, timer_late_worst_ns=0)
+
+
+def scenario_of(*, neighbour=None, disturbance=None, count=1, **traffic):
+    scenario = make_scenario(rates=(600, 40_000))
+    wanted = replace(scenario.traffic, neighbour=neighbour, **traffic)
+    guest = GuestSpec(count=count)
+    return replace(scenario, traffic=wanted, disturbance=disturbance, guest=guest)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a sweep of a scenario; return its points, and what the host was asked."""
+    monkeypatch.setattr(module, "thread_wait_ns", lambda pid, thread: 0)
+    monkeypatch.setattr(module, "ledgers", lambda *_: (None, None))
+    monkeypatch.setattr(module, "void_reason", lambda point, rule: None)
+
+    def sweep(scenario):
+        host = FakeHost()
+        said: list[str] = []
+        generator = FakeGenerator(Host(capacity=FramesPerSecond(10_000)))
+        trials = Trials(scenario, host, generator, 1, said.append)
+        trials.use("tap")
+        return trials, list(trials.sweep(0)), host.asked, said
+
+    return sweep
+
+
+def test_without_a_disturbance_every_rate_is_run_once(run):
+    trials, points, asked, _ = run(scenario_of())
+    assert [(p.purpose, p.rate) for p in points] == [("sweep", 600), ("sweep", 40_000)]
+    assert [point.disturbance for point in points] == [None, None]
+    assert asked == ["use tap", *["watch all but none"] * 2]
+    after = trials.recovery(points)
+    assert (after.purpose, after.rate, after.disturbance) == ("recovery", 5000, None)
+
+
+def test_the_highest_rate_is_disturbed_once_it_is_watched(run):
+    trials, points, asked, said = run(scenario_of(disturbance=KILL, count=2))
+    assert [point.disturbance is not None for point in points] == [False, True]
+    assert asked[-2:] == ["watch all but nfv1", "kill guest 1"]
+    assert said[-1].endswith("kill 1 of 1 times in 20.5 s")
+    assert trials.recovery(points).disturbance is None
+
+
+def test_a_guest_that_can_answer_is_watched_while_it_is_disturbed(run):
+    reattach = DisturbanceSpec(action=Action.REATTACH)
+    _, _, asked, _ = run(scenario_of(disturbance=reattach))
+    assert asked[-2:] == ["watch all but none", "reattach guest 0"]
+
+
+def test_neighbours_are_measured_alone_first_and_recovery_is_left_out(run):
+    trials, points, _, _ = run(scenario_of(neighbour=FramesPerSecond(300), count=2))
+    assert [(p.purpose, p.rate) for p in points] == [
+        ("solo", 0), ("sweep", 600), ("sweep", 40_000),
+    ]  # fmt: skip
+    solo, _, flood = (point.trial.a_to_b for point in points)
+    assert [guest.offered_fps for guest in solo.guests] == [0, 300]
+    assert [guest.offered_fps for guest in flood.guests] == [40_000, 300]
+    assert trials.recovery(points) is None
+
+
+def test_where_instructions_count_nobody_looks_on_and_no_load_comes_first(run):
+    scenario = scenario_of()
+    lab = replace(scenario.lab, icount=True)
+    _, points, asked, _ = run(replace(scenario, lab=lab))
+    assert [(p.purpose, p.rate) for p in points] == [
+        ("idle", 0), ("sweep", 600), ("sweep", 40_000),
+    ]  # fmt: skip
+    assert asked == ["use tap", *["tally"] * 9]
+    executed = Instructions(elapsed=1000, busy=500, reading=500)
+    assert [point.instructions for point in points] == [executed] * 3
+
+
+def test_one_load_is_spread_over_all_guests_without_a_neighbour():
+    spec = trial_spec(scenario_of(count=3), FramesPerSecond(600))
+    (load,) = spec.a_to_b
+    assert (load.rate, load.guests) == (600, (0, 1, 2))
+    assert spec.b_to_a == spec.a_to_b
+
+
+def test_neighbours_share_a_steady_load_beside_the_disturbed_guest():
+    scenario = scenario_of(
+        neighbour=FramesPerSecond(300), disturbance=KILL, count=3, flood=Seconds(9.0)
+    )
+    flooded, steady = trial_spec(scenario, FramesPerSecond(40_000)).a_to_b
+    assert (flooded.rate, flooded.guests) == (40_000, (1,))
+    assert (steady.rate, steady.guests) == (600, (0, 2))
+
+
+def test_a_direction_that_is_not_driven_has_no_load_of_anybody():
+    scenario = scenario_of(
+        neighbour=FramesPerSecond(300), count=2, directions=Directions.B_TO_A
+    )
+    spec = trial_spec(scenario, FramesPerSecond(600))
+    assert [load.rate for load in spec.a_to_b] == [0, 0]
+    assert [load.rate for load in spec.b_to_a] == [600, 300]

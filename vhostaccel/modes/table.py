@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The modes that this version has, and those it does not have yet."""
+
+from vhostaccel.modes.copy import Copy
+from vhostaccel.modes.mode import Mode, Tap
+
+MODES: dict[str, Mode] = {mode.name: mode for mode in (Tap(), Copy())}
+PLANNED = ("xdp", "poll", "seed")
+"""Modes of the design that this version does not have; a scenario of theirs is skipped."""

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a frame costs the host, in instructions; not a verdict, but what two rest on.
+
+Up to saturation every frame is delivered, so its cost is the work over the frames. In
+overload the work is split between the frames delivered and those dropped, by what
+they come to at several loads. ``docs/measurement.md`` argues for both.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+
+from vhostaccel.observe.point import Instructions, Point
+from vhostaccel.scenario.model import Scenario
+from vhostaccel.verify.curve import by_rate, sound_sweep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Host instructions per frame of one mode; each figure once per sweep."""
+
+    whole: dict[int, tuple[float, ...]]
+    """Per frame delivered, by load, where every frame is delivered."""
+    delivered: tuple[float, ...]
+    """Per frame delivered in overload."""
+    dropped: tuple[float, ...]
+    """Per frame dropped in overload, wherever that was."""
+
+
+def cost_of(points: Iterable[Point], scenario: Scenario) -> Cost | None:
+    """Return what the frames of a mode cost, or None if no instructions were counted."""
+    listed = tuple(points)
+    idle = {
+        point.sweep: point.instructions
+        for point in listed
+        if point.purpose == "idle" and point.instructions is not None
+    }
+    counted = [
+        (point, work(point.instructions, idle[point.sweep]))
+        for point in sound_sweep(listed)
+        if point.instructions is not None and point.sweep in idle
+    ]
+    if not counted:
+        return None
+    border = scenario.void.saturation
+    below = [(point, done) for point, done in counted if point.rate <= border]
+    above = [(point, done) for point, done in counted if point.rate > border]
+    fits = _fit_sweeps(above)
+    return Cost(
+        whole={
+            rate: tuple(done / _delivered(p) for p, done in below if p.rate == rate)
+            for rate in by_rate(p for p, _ in below if _delivered(p))
+        },
+        delivered=tuple(delivered for delivered, _ in fits),
+        dropped=tuple(dropped for _, dropped in fits),
+    )
+
+
+def work(trial: Instructions, idle: Instructions) -> float:
+    """Return what the frames took: neither reading counters nor ticks and timers.
+
+    Args:
+        trial: with frames.
+        idle: of a trial without any, which tells what ticks and timers take.
+    """
+    housekeeping = (idle.busy - idle.reading) / (idle.elapsed - idle.reading)
+    spared = trial.elapsed - trial.reading
+    return trial.busy - trial.reading - housekeeping * spared
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return how many times the others' median ours is."""
+    return median(ours) / median(theirs)
+
+
+def _fit_sweeps(above: Sequence[tuple[Point, float]]) -> list[tuple[float, float]]:
+    by_sweep = sorted(above, key=lambda pair: pair[0].sweep)
+    fits = [
+        _fit([(_delivered(p), _dropped(p), done) for p, done in sweep])
+        for _, sweep in groupby(by_sweep, key=lambda pair: pair[0].sweep)
+    ]
+    return [fit for fit in fits if fit is not None]
+
+
+def _fit(trials: Sequence[tuple[int, int, float]]) -> tuple[float, float] | None:
+    """Split work between frames delivered and dropped, by least squares.
+
+    Residuals are relative to the work, so that a long trial does not outweigh others.
+    Return None where the trials do not tell the two apart.
+    """
+    shares = [(delivered / w, dropped / w) for delivered, dropped, w in trials if w > 0]
+    aa = sum(a * a for a, _ in shares)
+    ab = sum(a * b for a, b in shares)
+    bb = sum(b * b for _, b in shares)
+    determinant = aa * bb - ab * ab
+    if len(shares) < 2 or determinant <= 1e-9 * aa * bb:
+        return None
+    a, b = sum(a for a, _ in shares), sum(b for _, b in shares)
+    return (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
+
+
+def _delivered(point: Point) -> int:
+    return point.a_to_b.delivered + point.b_to_a.delivered
+
+
+def _dropped(point: Point) -> int:
+    return point.a_to_b.offered + point.b_to_a.offered - _delivered(point)
