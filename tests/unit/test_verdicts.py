@@ -230,6 +230,7 @@ def test_clean_names_the_first_of_what_was_found():
     evidence = Evidence(console_warnings=("[ 9.1] WARNING: vhost",), leftovers=("tap",))
     verdict = judged("clean", make_point(), evidence=evidence)
     assert (verdict.status, verdict.value) == (Status.FAIL, 2)
+    assert judged("tap-share", pinged(40, 50, 60, 70, 80, 2080)).value == 1
     assert "WARNING: vhost" in verdict.why
 
 

@@ -87,46 +87,63 @@ struct nai_port;
  * No function may take RTNL or call back into NAI unless it says so.
  */
 struct nai_port_ops {
-	/* First and last call for a queue. RTNL held, hw_mutex not: the provider
-	 * may reset the port here, and so call nai_port_down() and _up().
-	 * fq_alloc tells its own number of the queue by nai_fq_set_index().
+	/**
+	 * @fq_alloc: first call for a queue. RTNL held, hw_mutex not: the
+	 * provider may reset the port here, and so call nai_port_down() and
+	 * nai_port_up(). It tells its own number of the queue by
+	 * nai_fq_set_index().
 	 */
 	int (*fq_alloc)(struct nai_port *port, struct nai_fq *fq,
 			struct netlink_ext_ack *extack);
+	/** @fq_free: last call for a queue. RTNL held, hw_mutex not. */
 	void (*fq_free)(struct nai_fq *fq);
 
-	/* Frames for a unicast MAC go to this queue, or to the default queue
-	 * again. RTNL held. The provider replays matches after a reset by itself.
+	/**
+	 * @match_add: frames for a unicast MAC go to this queue from now on.
+	 * RTNL held. The provider replays matches after a reset by itself.
 	 */
 	int (*match_add)(struct nai_fq *fq, const u8 *mac,
 			 struct netlink_ext_ack *extack);
+	/** @match_del: they go to the default queue again. RTNL held. */
 	void (*match_del)(struct nai_fq *fq, const u8 *mac);
 
-	/* hw_mutex held, may sleep. fq_start leaves an empty ring and a masked
-	 * interrupt. After fq_stop has returned the hardware does not touch any
-	 * posted buffer, rx_poll still returns what was completed, and nothing
-	 * else is left posted; fq_stop ends within 20 ms and may be repeated.
+	/**
+	 * @fq_start: leaves an empty ring and a masked interrupt. hw_mutex
+	 * held, may sleep.
 	 */
 	int (*fq_start)(struct nai_fq *fq);
+	/**
+	 * @fq_stop: on return the hardware does not touch any posted buffer,
+	 * @rx_poll still returns what was completed, and nothing else is left
+	 * posted. Ends within 20 ms and may be repeated. hw_mutex held, may
+	 * sleep.
+	 */
 	void (*fq_stop)(struct nai_fq *fq);
 
-	/* fq->rx_lock held; no sleeping. rx_post returns how many it took, in
-	 * order from the first; rx_kick publishes them, once for a batch. rx_poll
-	 * returns finished frames in order, each exactly once.
+	/**
+	 * @rx_post: returns how many it took, in order from the first.
+	 * fq->rx_lock held; no sleeping.
 	 */
 	unsigned int (*rx_post)(struct nai_fq *fq, const struct nai_rx_buf *bufs,
 				unsigned int n);
+	/** @rx_kick: publishes them, once for a batch. rx_lock held. */
 	void (*rx_kick)(struct nai_fq *fq);
+	/**
+	 * @rx_poll: returns finished frames in order, each exactly once.
+	 * rx_lock held.
+	 */
 	unsigned int (*rx_poll)(struct nai_fq *fq, struct nai_rx_cpl *cpls,
 				unsigned int budget);
 
-	/* rx_lock held. Unmask after clearing stale causes, then look again: true
-	 * says a frame is waiting and leaves the interrupt masked.
+	/**
+	 * @irq_arm: unmask after clearing stale causes, then look again. True
+	 * says a frame is waiting and leaves the interrupt masked. rx_lock held.
 	 */
 	bool (*irq_arm)(struct nai_fq *fq);
+	/** @irq_mask: rx_lock held. */
 	void (*irq_mask)(struct nai_fq *fq);
 
-	/* hw_mutex held, may sleep. */
+	/** @get_stats: hw_mutex held, may sleep. */
 	void (*get_stats)(struct nai_fq *fq, struct nai_hw_stats *stats);
 };
 
@@ -180,18 +197,25 @@ struct nai_frame {
  * struct nai_client_ops - what a consumer implements
  */
 struct nai_client_ops {
-	/* Run the worker. Any context. False: there is no worker any more, the
-	 * interrupt stays masked.
+	/**
+	 * @wake: run the worker. Any context. False: there is no worker any
+	 * more, the interrupt stays masked.
 	 */
 	bool (*wake)(void *priv);
-	/* Use, or stop using, a queue. Process context, client->lock held, RTNL
-	 * not held; takes vq->mutex. After detach has returned the client makes
-	 * no nai_rx_*() call on that queue. An error refuses the attachment.
+	/**
+	 * @attach: use a queue. Process context, client->lock held, RTNL not
+	 * held; takes vq->mutex. An error refuses the attachment.
 	 */
-	int (*attach)(void *priv, struct nai_fq *fq, struct netlink_ext_ack *extack);
+	int (*attach)(void *priv, struct nai_fq *fq,
+		      struct netlink_ext_ack *extack);
+	/**
+	 * @detach: stop using it. Context as of @attach. After return the
+	 * client makes no nai_rx_*() call on that queue.
+	 */
 	void (*detach)(void *priv, struct nai_fq *fq);
-	/* The stock of buffers changed its level. Called from nai_rx_*() below,
-	 * so with vq->mutex held; rx_lock is not.
+	/**
+	 * @congestion: the stock of buffers changed its level. Called from
+	 * nai_rx_*() below, so with vq->mutex held; rx_lock is not.
 	 */
 	void (*congestion)(void *priv, enum nai_congestion level);
 };

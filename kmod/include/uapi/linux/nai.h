@@ -18,7 +18,9 @@ enum nai_mode {
 };
 
 /**
- * enum nai_fq_state
+ * enum nai_fq_state - What a leased queue does.
+ * @NAI_FQ_STATE_ATTACHING: Made, and not stocked yet.
+ * @NAI_FQ_STATE_RUNNING: Stocked; frames come.
  * @NAI_FQ_STATE_PAUSED: The port is down or resets; the lease holds.
  * @NAI_FQ_STATE_DEAD: The port is gone; the lease ends as soon as the client
  *   lets go.
@@ -33,6 +35,8 @@ enum nai_fq_state {
 /**
  * enum nai_congestion - The stock of buffers that the hardware still has for a
  *   queue.
+ * @NAI_CONGESTION_NORMAL: Enough.
+ * @NAI_CONGESTION_LOW: Fewer than the low mark.
  * @NAI_CONGESTION_EMPTY: The hardware drops until the guest returns buffers.
  */
 enum nai_congestion {
@@ -42,14 +46,18 @@ enum nai_congestion {
 };
 
 /**
- * enum nai_detach_reason
+ * enum nai_detach_reason - Why a lease ended.
+ * @NAI_DETACH_REASON_REQUESTED: Somebody asked for it.
  * @NAI_DETACH_REASON_BACKEND: The vhost backend was taken away, or the guest
  *   ended.
+ * @NAI_DETACH_REASON_PORT_GONE: The port was unregistered.
+ * @NAI_DETACH_REASON_TAP_GONE: The tap was unregistered.
  * @NAI_DETACH_REASON_POLICY: Host policy on the tap, its bridge port or the
  *   bridge changed after attach.
  * @NAI_DETACH_REASON_FEATURES: The guest negotiated what frame queues cannot
  *   serve.
  * @NAI_DETACH_REASON_MEMORY: The guest's memory could not be written.
+ * @NAI_DETACH_REASON_HARDWARE: The port could not start the queue again.
  */
 enum nai_detach_reason {
 	NAI_DETACH_REASON_REQUESTED,
