@@ -149,10 +149,10 @@ def test_the_table_is_markdown_with_a_column_per_mode_and_the_ratio():
     console = Console(width=110, color_system=None)
     with console.capture() as capture:
         console.print(cost_table(make_run(modes)))
-    lines = [line.strip() for line in capture.get().splitlines()]
+    lines = [line.strip() for line in capture.get().splitlines() if "|" in line]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert rows[1] == ["frame", "tap", "copy", "copy / tap"]
-    assert rows[3] == [
+    assert rows[0] == ["frame", "tap", "copy", "copy / tap"]
+    assert rows[2] == [
         "delivered, 600 frames/s",
         "20,001 (20,000 - 20,002)",
         "15,001 (15,000 - 15,002)",

@@ -13,6 +13,7 @@ from vhostaccel import __version__, errors
 _COMMANDS = {
     "doctor": "doctor:doctor",
     "flood-test": "runs:flood_test",
+    "tcp-test": "tcp:tcp_test",
     "run": "runs:run",
     "report": "runs:report",
     "lab": "lab:lab",
