@@ -141,6 +141,18 @@ static bool anchor_is_stocked(struct anchor *anchor)
 		       readl(anchor->regs + ANCHOR_RDH);
 }
 
+/* igb has lent queue 7 as a frame queue, the last it lends. Buffers for a guest
+ * are in it, so it is an anchor itself.
+ */
+static bool anchor_queue_is_leased(struct anchor *anchor)
+{
+	return readl(anchor->regs + ANCHOR_RXDCTL) & ANCHOR_RXDCTL_ENABLE &&
+	       (readl(anchor->regs + ANCHOR_RDBAL) !=
+			lower_32_bits(anchor->ring_dma) ||
+		readl(anchor->regs + ANCHOR_RDBAH) !=
+			upper_32_bits(anchor->ring_dma));
+}
+
 /* The order matters: the tail comes last, for it is what restarts the wire. */
 static void anchor_stock(struct anchor *anchor)
 {
@@ -266,7 +278,7 @@ static void anchor_ensure(struct net_device *netdev, struct pci_dev *pdev)
 	power = anchor_power_get(anchor);
 	if (!power)
 		return;
-	if (!anchor_is_stocked(anchor)) {
+	if (!anchor_is_stocked(anchor) && !anchor_queue_is_leased(anchor)) {
 		anchor_stock(anchor);
 		netdev_info(netdev, "anchor ring stocked on queue %d\n",
 			    ANCHOR_QUEUE);
