@@ -28,6 +28,7 @@ from vhostaccel.lab.network import (
 )
 from vhostaccel.lab.state import HostState
 from vhostaccel.modes.table import MODES
+from vhostaccel.nai.hook_file import install_hook
 from vhostaccel.observe.point import DisturbanceResult
 from vhostaccel.observe.probe import GAP_US, Probe
 from vhostaccel.observe.sample import (
@@ -69,6 +70,8 @@ class HostSpec:
     """Folder of the project's own modules, or None for the distribution's."""
     icount: bool = False
     """Whether its clock counts instructions."""
+    libvirt_hook: bool = False
+    """Whether libvirt starts with our hook in its place."""
 
 
 class LocalHost:
@@ -251,7 +254,7 @@ class LocalHost:
                 self._add(VfwdGuest(plan, files, cpus=cpus))
             return {}
         self._says("starting libvirt")
-        daemon: Libvirtd = start_libvirtd()
+        daemon: Libvirtd = start_libvirtd(install_hook if spec.libvirt_hook else None)
         self._state.defer("end libvirtd", daemon.stop)
         hypervisor = Hypervisor()
         self._state.defer("leave libvirt", hypervisor.close)

@@ -9,6 +9,7 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -40,7 +41,10 @@ def lab() -> None:
     show_default=True,
     help="How the guest gets its frames; any but tap loads the project's modules.",
 )
-def up(cpus: int, guest: bool, guests: int, mode: str) -> None:
+@click.option(
+    "--libvirt-hook", is_flag=True, help="Start libvirt with our hook in its place."
+)
+def up(cpus: int, guest: bool, guests: int, mode: str, libvirt_hook: bool) -> None:
     """Start the lab, and in it a forwarding guest; it stays until `lab down`."""
     provided = provide((mode,), say)
     size = LabSpec(cpus=cpus)
@@ -55,7 +59,8 @@ def up(cpus: int, guest: bool, guests: int, mode: str) -> None:
     try:
         if guest:
             host = RemoteHost(machine.channel, say)
-            host.prepare(host_spec((mode,), size, GuestSpec(count=guests), provided))
+            spec = host_spec((mode,), size, GuestSpec(count=guests), provided)
+            host.prepare(replace(spec, libvirt_hook=libvirt_hook))
             host.use(mode)
     except BaseException:
         machine.down()

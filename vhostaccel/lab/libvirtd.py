@@ -7,7 +7,7 @@ Runs in the lab only: it mounts over libvirt's folders and programs.
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vhostaccel.command import run
@@ -58,8 +58,11 @@ class Libvirtd:
         self._process.wait()
 
 
-def start_libvirtd() -> Libvirtd:
+def start_libvirtd(install_hook: Callable[[], object] | None = None) -> Libvirtd:
     """Start libvirtd and return once it takes connections.
+
+    Args:
+        install_hook: puts a hook in its place; libvirt looks for hooks when it starts.
 
     Raises:
         GuestError: If it does not come up; the message has its last words.
@@ -72,6 +75,8 @@ def start_libvirtd() -> Libvirtd:
     (_FOLDER / "libvirtd.conf").write_text(_LIBVIRTD_CONF)
     _hide_other_emulators()
     _add_user()
+    if install_hook is not None:
+        install_hook()
     log = _FOLDER / "libvirtd.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
