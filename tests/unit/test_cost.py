@@ -96,6 +96,26 @@ def test_in_overload_the_work_is_split_between_delivered_and_dropped():
     assert cost.dropped == pytest.approx((4000, 4001, 4002), rel=1e-3)
 
 
+def test_a_drop_after_the_nic_is_priced_apart_from_one_in_it():
+    def in_nic(point):
+        # Half of what was lost was lost in the NIC, which took nothing.
+        lost = {
+            way: replace(ledger, dropped={"nic": half, "tap": rest})
+            for way in ("a_to_b", "b_to_a")
+            for ledger in (getattr(point, way),)
+            for half in ((ledger.offered - ledger.delivered) // 2,)
+            for rest in (ledger.offered - ledger.delivered - half,)
+        }
+        return replace(point, **lost)
+
+    halved = [in_nic(point) if point.rate == 40_000 else point for point in sweeps_of()]
+    cost = cost_of(sweeps_of(), make_scenario(rates=RATES))
+    assert cost.in_software == pytest.approx((4000, 4001, 4002), rel=1e-3)
+    cost = cost_of(halved, make_scenario(rates=RATES))
+    assert cost.dropped == pytest.approx((4000, 4001, 4002), rel=1e-3)
+    assert min(cost.in_software) > 7000
+
+
 def test_loads_that_drop_the_same_share_tell_no_price_of_a_drop():
     one_load = [p for p in sweeps_of() if p.rate != 40_000]
     cost = cost_of(one_load, make_scenario(rates=RATES))
@@ -158,7 +178,10 @@ def test_the_table_is_markdown_with_a_column_per_mode_and_the_ratio():
         "15,001 (15,000 - 15,002)",
         "0.750",
     ]
-    assert rows[-1][0] == "dropped, overload"
+    assert [row[0] for row in rows[-2:]] == [
+        "dropped, overload",
+        "- of these, after the NIC",
+    ]
 
 
 def test_there_is_no_table_without_instructions():

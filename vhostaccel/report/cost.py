@@ -25,7 +25,7 @@ def cost_table(run: Run) -> Table | None:
         title_style="bold",
         box=box.MARKDOWN,
     )
-    table.add_column("frame")
+    table.add_column("frame", no_wrap=True)
     others = [mode for mode in costs if mode != CONTROL] if CONTROL in costs else []
     for heading in (*costs, *(f"{mode} / {CONTROL}" for mode in others)):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -48,9 +48,13 @@ def _rows(costs: dict[str, Cost]) -> list[tuple[str, dict[str, Sequence[float]]]
         )
         for rate in rates
     ]
-    for name in ("delivered", "dropped"):
-        by_mode = {mode: getattr(cost, name) for mode, cost in costs.items()}
-        rows.append((f"{name}, overload", by_mode))
+    for name, field in (
+        ("delivered, overload", "delivered"),
+        ("dropped, overload", "dropped"),
+        ("- of these, after the NIC", "in_software"),
+    ):
+        by_mode = {mode: getattr(cost, field) for mode, cost in costs.items()}
+        rows.append((name, by_mode))
     return rows
 
 

@@ -15,6 +15,9 @@ from vhostaccel.observe.point import Instructions, Point
 from vhostaccel.scenario.model import Scenario
 from vhostaccel.verify.curve import by_rate, sound_sweep
 
+_BETWEEN = ("softnet", "frame queue", "bridge", "tap")
+"""Places between NIC and guest, as the ledger spells them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -26,6 +29,8 @@ class Cost:
     """Per frame delivered in overload."""
     dropped: tuple[float, ...]
     """Per frame dropped in overload, wherever that was."""
+    in_software: tuple[float, ...]
+    """Per frame that the host took from the NIC in overload and dropped before a guest."""
 
 
 def cost_of(points: Iterable[Point], scenario: Scenario) -> Cost | None:
@@ -46,7 +51,10 @@ def cost_of(points: Iterable[Point], scenario: Scenario) -> Cost | None:
     border = scenario.void.saturation
     below = [(point, done) for point, done in counted if point.rate <= border]
     above = [(point, done) for point, done in counted if point.rate > border]
-    fits = _fit_sweeps(above)
+    fits = _fit_sweeps((p.sweep, _delivered(p), _dropped(p), done) for p, done in above)
+    halfway = _fit_sweeps(
+        (p.sweep, _in_guests(p), _in_software(p), done) for p, done in above
+    )
     return Cost(
         whole={
             rate: tuple(done / _delivered(p) for p, done in below if p.rate == rate)
@@ -54,6 +62,7 @@ def cost_of(points: Iterable[Point], scenario: Scenario) -> Cost | None:
         },
         delivered=tuple(delivered for delivered, _ in fits),
         dropped=tuple(dropped for _, dropped in fits),
+        in_software=tuple(dropped for _, dropped in halfway),
     )
 
 
@@ -74,27 +83,27 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return median(ours) / median(theirs)
 
 
-def _fit_sweeps(above: Sequence[tuple[Point, float]]) -> list[tuple[float, float]]:
-    by_sweep = sorted(above, key=lambda pair: pair[0].sweep)
-    fits = [
-        _fit([(_delivered(p), _dropped(p), done) for p, done in sweep])
-        for _, sweep in groupby(by_sweep, key=lambda pair: pair[0].sweep)
-    ]
+def _fit_sweeps(
+    trials: Iterable[tuple[int, int, int, float]],
+) -> list[tuple[float, float]]:
+    """Fit each sweep's trials: sweep, frames of one kind, of the other, and the work."""
+    by_sweep = groupby(sorted(trials), key=lambda trial: trial[0])
+    fits = [_fit([trial[1:] for trial in sweep]) for _, sweep in by_sweep]
     return [fit for fit in fits if fit is not None]
 
 
 def _fit(trials: Sequence[tuple[int, int, float]]) -> tuple[float, float] | None:
-    """Split work between frames delivered and dropped, by least squares.
+    """Split work between two kinds of frames, by least squares.
 
     Residuals are relative to the work, so that a long trial does not outweigh others.
     Return None where the trials do not tell the two apart.
     """
-    shares = [(delivered / w, dropped / w) for delivered, dropped, w in trials if w > 0]
+    shares = [(one / w, other / w) for one, other, w in trials if w > 0]
     aa = sum(a * a for a, _ in shares)
     ab = sum(a * b for a, b in shares)
     bb = sum(b * b for _, b in shares)
     determinant = aa * bb - ab * ab
-    if len(shares) < 2 or determinant <= 1e-9 * aa * bb:
+    if determinant <= 1e-9 * aa * bb:  # also of a single trial
         return None
     a, b = sum(a for a, _ in shares), sum(b for _, b in shares)
     return (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
@@ -106,3 +115,20 @@ def _delivered(point: Point) -> int:
 
 def _dropped(point: Point) -> int:
     return point.a_to_b.offered + point.b_to_a.offered - _delivered(point)
+
+
+def _in_software(point: Point) -> int:
+    """Return the frames dropped between the NIC and the guests."""
+    return sum(
+        ledger.dropped.get(place, 0)
+        for ledger in (point.a_to_b, point.b_to_a)
+        for place in _BETWEEN
+    )
+
+
+def _in_guests(point: Point) -> int:
+    """Return the frames that reached a guest, which may have dropped them then."""
+    ledgers = (point.a_to_b, point.b_to_a)
+    in_nic = sum(ledger.dropped.get("nic", 0) for ledger in ledgers)
+    offered = sum(ledger.offered for ledger in ledgers)
+    return offered - in_nic - _in_software(point)
