@@ -19,7 +19,7 @@ KERNEL = Kernel(
     image=CACHE / "vmlinuz",
     modules=CACHE / "lib/modules" / VERSION,
     headers=CACHE / "headers",
-    source=None,
+    source=CACHE / "source",
 )
 ABLE = Facts(
     is_root=True,
@@ -32,6 +32,7 @@ ABLE = Facts(
     busybox_is_static=True,
     kernel=KERNEL,
     kernel_compiler=Path("/usr/bin/x86_64-linux-gnu-gcc-12"),
+    has_nai=True,
     absent_distributions=(),
     cache=CACHE,
     disk_free_bytes=50 << 30,
@@ -95,6 +96,21 @@ def test_what_is_missing_is_named_with_what_mends_it(change, name, mend):
     assert mend in trouble.mend
     assert "tap" in trouble.needed_for
     assert not is_able(checks, "tap")
+
+
+def test_without_the_kernels_source_there_is_tap_but_no_copy():
+    checks = judge(replace(ABLE, kernel=replace(KERNEL, source=None)))
+    assert is_able(checks, "tap")
+    assert not is_able(checks, "copy")
+
+
+def test_a_host_without_frame_queues_of_its_own_still_has_the_lab():
+    facts = replace(ABLE, has_nai=False)
+    (trouble,) = troubles(facts)
+    assert trouble.status is CheckStatus.WARN
+    assert "kmod install" in trouble.mend
+    assert "attach" in trouble.needed_for
+    assert is_able(judge(facts), "copy")
 
 
 @pytest.mark.parametrize(

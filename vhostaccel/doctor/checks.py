@@ -17,8 +17,10 @@ LAB_MEMORY_BYTES = 4 * _GIB
 LAB_DISK_BYTES = 2 * _GIB
 
 LAB = ("flood-test", "run", "lab")
-MODES: Mapping[str, tuple[str, ...]] = {"tap": LAB}
+MODES: Mapping[str, tuple[str, ...]] = {"tap": LAB, "copy": (*LAB, "tcp-test")}
 """Each mode and the commands that run it; a new mode adds its own needs to `judge`."""
+HOST = ("attach", "list", "watch", "libvirt enable")
+"""Commands that want frame queues on this very host."""
 
 _MEND_ALL = "make setup"
 
@@ -62,6 +64,8 @@ def judge(facts: Facts) -> tuple[Check, ...]:
         _judge_busybox(facts),
         _judge_kernel(facts.kernel),
         _judge_compiler(facts),
+        _judge_source(facts.kernel),
+        _judge_nai(facts.has_nai),
         _judge_distributions(facts.absent_distributions),
         _judge_disk(facts),
         _judge_memory(facts.memory_bytes),
@@ -141,6 +145,28 @@ def _judge_compiler(facts: Facts) -> Check:
     path = facts.kernel_compiler
     seen = "not installed" if path is None else os.fspath(path)
     return _need(name, path is not None, seen, mend=_MEND_ALL)
+
+
+def _judge_source(kernel: Kernel | None) -> Check:
+    there = kernel is not None and kernel.source is not None
+    return Check(
+        name="the kernel's source",
+        needed_for=("copy", "kmod build", "kmod series"),
+        status=CheckStatus.OK if there else CheckStatus.MISSING,
+        seen="in the cache" if there else "none in the cache",
+        mend="" if there else _MEND_ALL,
+    )
+
+
+# The lab brings its own; a host without it is nothing to complain of.
+def _judge_nai(has_nai: bool) -> Check:
+    return Check(
+        name="frame queues here",
+        needed_for=HOST,
+        status=CheckStatus.OK if has_nai else CheckStatus.WARN,
+        seen="nai is loaded" if has_nai else "nai is not loaded; in the lab it is",
+        mend="" if has_nai else "sudo .venv/bin/vhostaccel kmod install",
+    )
 
 
 def _judge_distributions(absent: tuple[str, ...]) -> Check:

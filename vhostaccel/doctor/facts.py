@@ -23,6 +23,8 @@ PROGRAMS: Mapping[str, str] = {
     "make": "make",
     "pahole": "pahole",
     "depmod": "kmod",
+    "patch": "patch",
+    "strip": "binutils",
     "zstd": "zstd",
     "xz": "xz-utils",
     "dpkg-deb": "dpkg",
@@ -54,6 +56,8 @@ class Facts:
     busybox_is_static: bool
     kernel: Kernel | None
     kernel_compiler: Path | None
+    has_nai: bool
+    """Whether this host's own kernel has the module nai loaded."""
     absent_distributions: tuple[str, ...]
     """Python distributions that vhostaccel needs and that are not installed."""
     cache: Path
@@ -81,6 +85,7 @@ def look() -> Facts:
         busybox_is_static=busybox is not None and is_static(busybox.read_bytes()),
         kernel=kernel,
         kernel_compiler=None if kernel is None else _compiler(kernel),
+        has_nai=Path("/sys/module/nai").is_dir(),
         absent_distributions=_absent_distributions(),
         cache=cache,
         disk_free_bytes=storage.free_bytes(cache),
