@@ -25,7 +25,9 @@ LIMIT_S = 400.0
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_behind():
+def nothing_stays_behind(tmp_path_factory, monkeypatch):
+    # A folder of its own: another lab of this user's may come and go meanwhile.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     before = labs()
     yield
     expect_soon(lambda: labs() <= before, "the lab's folder is gone", limit_s=20.0)
@@ -79,19 +81,25 @@ def said(tmp_path):
     return (tmp_path / "log").read_text()
 
 
-def test_stock_vhost_net_collapses_and_every_frame_is_accounted_for(flood, tmp_path):
+def test_tap_collapses_copy_does_not_and_every_frame_is_accounted_for(flood, tmp_path):
     status = flood("--sweeps", "1", "--rates", "600,2400,40000").wait(LIMIT_S)
-    # How deep it falls depends on how busy the machine outside is: the scenario's claim is
-    # for a quiet one. That it falls, and that nothing is unaccounted for, is not.
+    # How deep tap falls and how high copy rises depends on how busy the machine outside
+    # is. That they part, and where what is lost is lost, does not.
     assert status in (0, 1), said(tmp_path)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
-    (mode,) = record["modes"]
-    verdicts = {verdict["name"]: verdict for verdict in mode["verdicts"]}
-    assert verdicts["livelock"]["status"] == "fail"
-    assert verdicts["where-dropped"]["value"] < 0.1
-    assert verdicts["conservation"]["status"] == "pass"
-    assert verdicts["clean"]["status"] == "pass"
-    assert all(point["void"] is None for point in mode["points"])
+    tap, copy = (
+        {verdict["name"]: verdict for verdict in mode["verdicts"]}
+        for mode in record["modes"]
+    )
+    assert [mode["mode"] for mode in record["modes"]] == ["tap", "copy"]
+    assert tap["livelock"]["status"] == "fail"
+    assert tap["where-dropped"]["value"] < 0.5
+    assert copy["where-dropped"]["status"] == "pass"
+    assert copy["over-tap"]["value"] > 2
+    assert copy["tap-share"]["status"] == "pass"
+    for verdicts in (tap, copy):
+        assert verdicts["conservation"]["status"] == "pass"
+        assert verdicts["clean"]["status"] == "pass"
     page = (tmp_path / "run" / "page.html").read_text()
     assert "<svg" in page
     assert "http-equiv" not in page
@@ -132,9 +140,7 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(flood, tmp_path):
 
 
 def test_a_lab_of_ones_own_has_the_guest_that_virsh_lists():
-    environment = os.environ | {
-        "XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR", "/tmp")
-    }
+    environment = dict(os.environ)
 
     def cli(*arguments):
         return subprocess.run(

@@ -66,6 +66,12 @@ def sweeps_of(mode="tap", *, delivered=20_000, dropped=4000, sweeps=3):
     )
 
 
+def sure_cost_of(points):
+    cost = cost_of(points, make_scenario(rates=RATES))
+    assert cost is not None
+    return cost
+
+
 def case_of(ours, control, mode="copy"):
     scenario = make_scenario(rates=RATES, modes=("tap", "copy"))
     return Case(
@@ -85,13 +91,13 @@ def test_what_reading_and_idling_take_is_no_work():
 
 
 def test_below_saturation_the_work_is_divided_by_the_frames_delivered():
-    cost = cost_of(sweeps_of(), make_scenario(rates=RATES))
+    cost = sure_cost_of(sweeps_of())
     assert list(cost.whole) == [600, 2400]
     assert cost.whole[600] == pytest.approx((20_000, 20_001, 20_002))
 
 
 def test_in_overload_the_work_is_split_between_delivered_and_dropped():
-    cost = cost_of(sweeps_of(), make_scenario(rates=RATES))
+    cost = sure_cost_of(sweeps_of())
     assert cost.delivered == pytest.approx((20_000, 20_001, 20_002), rel=1e-3)
     assert cost.dropped == pytest.approx((4000, 4001, 4002), rel=1e-3)
 
@@ -109,16 +115,16 @@ def test_a_drop_after_the_nic_is_priced_apart_from_one_in_it():
         return replace(point, **lost)
 
     halved = [in_nic(point) if point.rate == 40_000 else point for point in sweeps_of()]
-    cost = cost_of(sweeps_of(), make_scenario(rates=RATES))
+    cost = sure_cost_of(sweeps_of())
     assert cost.in_software == pytest.approx((4000, 4001, 4002), rel=1e-3)
-    cost = cost_of(halved, make_scenario(rates=RATES))
+    cost = sure_cost_of(halved)
     assert cost.dropped == pytest.approx((4000, 4001, 4002), rel=1e-3)
     assert min(cost.in_software) > 7000
 
 
 def test_loads_that_drop_the_same_share_tell_no_price_of_a_drop():
     one_load = [p for p in sweeps_of() if p.rate != 40_000]
-    cost = cost_of(one_load, make_scenario(rates=RATES))
+    cost = sure_cost_of(one_load)
     assert (cost.delivered, cost.dropped) == ((), ())
 
 
@@ -127,7 +133,7 @@ def test_void_trials_and_sweeps_without_an_idle_trial_are_left_out():
     void = [replace(p, void="starved") if p.sweep else p for p in points]
     no_idle = [p for p in points if not (p.sweep and p.purpose == "idle")]
     for there in (void, no_idle):
-        cost = cost_of(there, make_scenario(rates=RATES))
+        cost = sure_cost_of(there)
         assert cost.whole[600] == pytest.approx((20_000,))
         assert len(cost.dropped) == 1
 

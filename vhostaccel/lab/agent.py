@@ -7,6 +7,7 @@ agent's own. It keeps to the CPUs that the datapath does not use, so that it ans
 while the host is flooded.
 """
 
+import faulthandler
 import importlib
 import json
 import os
@@ -23,6 +24,8 @@ from vhostaccel.errors import VhostAccelError
 PORT_NAME = "org.vhostaccel.lab"
 _HOST = "vhostaccel.host"
 _IDLE_POLL_S = 0.2
+_QUICK = ("sample", "tally", "watch", "watched", "use")
+_SLOW_S = 30.0
 
 
 class Agent:
@@ -63,6 +66,9 @@ class Agent:
         def says(what: Any) -> None:
             self._write({"id": number, "says": what})
 
+        # A call that hangs tells on the console where.
+        if call["call"] in _QUICK:
+            faulthandler.dump_traceback_later(_SLOW_S)
         try:
             self._write({"id": number, "result": self._do(call, says)})
         except VhostAccelError as error:
@@ -72,6 +78,8 @@ class Agent:
             what = f"{call['call']} failed in the lab: {error!r}"
             hint = "this is our bug; the lab's console has the traceback"
             self._write_error(number, "VhostAccelError", what, hint)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def _do(self, call: dict[str, Any], says: Callable[[Any], None]) -> Any:
         name, arguments = call["call"], call["with"]
