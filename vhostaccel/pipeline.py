@@ -9,7 +9,7 @@ The record is written after every point, so that a run cut short keeps what it m
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,6 +135,8 @@ class Execution:
                 report=self._report,
             )
             stack.enter_context(machine)
+            # The lab's own folder goes with it, and with that why it died.
+            stack.callback(self._keep_console, machine.console)
             host = RemoteHost(machine.channel, self._report)
             facts = host.prepare(
                 host_spec(modes, scenario.lab, scenario.guest, provided)
@@ -174,6 +176,12 @@ class Execution:
                 if sweep == sweeps - 1 and (after := trials.recovery(points)):
                     points.append(after)
                 self._found[mode] += _new_problems(console, self._found)
+
+    def _keep_console(self, console: ConsoleLog) -> None:
+        # A full disk is told of where the record is written.
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / "console.log").write_text(console.text())
 
     def _keep(self, mode: str, verdicts: Sequence[Verdict]) -> None:
         kept = {result.mode: result for result in self._run.modes}

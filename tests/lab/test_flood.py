@@ -117,6 +117,7 @@ def test_a_killed_qemu_is_one_clear_error_and_status_3(flood, tmp_path):
     assert "Traceback" not in said(tmp_path)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert not record["complete"]
+    assert (tmp_path / "run" / "console.log").read_text().strip()
 
 
 def test_a_killed_command_line_leaves_nothing(flood):
