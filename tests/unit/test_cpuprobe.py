@@ -108,3 +108,16 @@ def test_a_guest_that_is_gone_does_not_answer() -> None:
     seen = watcher.end()
     assert (seen.asked, seen.answered) == (1, 0)
     assert seen.worst_ns >= 100_000_000
+
+
+def test_a_question_cut_short_is_no_missing_answer_but_its_silence_counts() -> None:
+    def beat(name: str, timeout_s: float) -> int | None:
+        time.sleep(0.3)
+        return 300_000_000
+
+    watcher = Watcher("nfv0", beat)
+    time.sleep(0.1)
+    watcher.stop_asking()
+    seen = watcher.end()
+    assert (seen.asked, seen.answered) == (0, 0)
+    assert 100_000_000 <= seen.worst_ns < 300_000_000

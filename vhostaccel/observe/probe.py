@@ -283,13 +283,14 @@ class Watcher:
         self._answered = 0
         self._worst_ns = 0
         self._silent_since_ns: int | None = None
+        self._is_out = False
         self._seen: Heartbeats | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def stop_asking(self) -> None:
-        """Fix what was seen; an answer that is still out counts as not given."""
+        """Fix what was seen; a question that is still out counts by its silence alone."""
         with self._lock:
             self._ended.set()
             if self._seen is None:
@@ -306,12 +307,15 @@ class Watcher:
         worst_ns = self._worst_ns
         if self._silent_since_ns is not None:
             worst_ns = max(worst_ns, time.monotonic_ns() - self._silent_since_ns)
-        return Heartbeats(asked=self._asked, answered=self._answered, worst_ns=worst_ns)
+        # A question that is still out was not given its time; its silence counts above.
+        asked = self._asked - self._is_out
+        return Heartbeats(asked=asked, answered=self._answered, worst_ns=worst_ns)
 
     def _watch(self) -> None:
         while not self._ended.is_set():
             with self._lock:
                 self._asked += 1
+                self._is_out = True
                 # One long silence, however many questions it leaves unanswered.
                 if self._silent_since_ns is None:
                     self._silent_since_ns = time.monotonic_ns()
@@ -320,12 +324,14 @@ class Watcher:
             except VhostAccelError:
                 # A guest that is gone does not answer; its owner reports why.
                 took_ns = None
-            if took_ns is not None:
-                self._note_answer()
+            self._note(is_answered=took_ns is not None)
             self._ended.wait(_BEAT_EVERY_S)
 
-    def _note_answer(self) -> None:
+    def _note(self, *, is_answered: bool) -> None:
         with self._lock:
+            self._is_out = False
+            if not is_answered:
+                return
             assert self._silent_since_ns is not None
             silent_ns = time.monotonic_ns() - self._silent_since_ns
             self._answered += 1
