@@ -4,6 +4,7 @@
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -239,7 +240,7 @@ def test_a_window_longer_than_the_flood_is_refused(tmp_path):
 def test_an_engine_that_is_killed_is_told_with_its_status(tmp_path):
     with lab(tmp_path) as (_, generator):
         trial = generator.start(spec_of(flood=30.0))
-        generator._process.kill()
+        os.kill(generator.pid, signal.SIGKILL)
         with pytest.raises(TrafficError, match="ended with status -9"):
             trial.result(WAIT)
 

@@ -1,25 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A station as the measurement sees it: a process to be called."""
 
-import json
-import os
-import select
-import subprocess
-import sys
-import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from vhostaccel.codec import from_plain, to_plain
-from vhostaccel.errors import TrafficError
 from vhostaccel.tcp.model import LinkCounts, Moments, Receiving, Sending
+from vhostaccel.traffic.child import Child
 
 _BOOT_TIMEOUT_S = 40.0
 _CALL_TIMEOUT_S = 90.0
-_END_TIMEOUT_S = 2.0
 
 
 class RemoteStation:
@@ -40,19 +31,12 @@ class RemoteStation:
             TrafficError: If it does not come up.
         """
         self._name = name
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in close()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "vhostaccel.tcp.station", name, str(wire)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                # A user namespace is only for a process with one thread.
-                "OPENBLAS_NUM_THREADS": "1",
-            },
-            bufsize=0,
+        self._child = Child(
+            f"station {name}",
+            ["vhostaccel.tcp.station", name, str(wire)],
+            hint="start the measurement again; if it ends again, report its last lines",
+            # A user namespace is only for a process with one thread.
+            environment={"OPENBLAS_NUM_THREADS": "1"},
         )
         try:
             self.pids: tuple[int, ...] = tuple(self._answer("ready", _BOOT_TIMEOUT_S))
@@ -90,18 +74,7 @@ class RemoteStation:
 
     def close(self) -> None:
         """End the station at once; twice does no harm."""
-        process = self._process
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        if process.poll() is None:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_TIMEOUT_S)
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        self._log.close()
+        self._child.close()
 
     def __enter__(self) -> Self:
         return self
@@ -119,43 +92,8 @@ class RemoteStation:
         return self._answer("result", _CALL_TIMEOUT_S)
 
     def _ask(self, name: str, **arguments: object) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(
-                json.dumps({"call": name, **arguments}).encode() + b"\n"
-            )
-        except BrokenPipeError:
-            raise self._ended() from None
+        self._child.send({"call": name, **arguments})
 
     def _answer(self, key: str, timeout_s: float) -> Any:
-        answer = json.loads(self._line(time.monotonic() + timeout_s))
-        if "error" in answer:
-            raise TrafficError(answer["error"]["what"], hint=answer["error"]["hint"])
-        return answer[key]
-
-    def _line(self, deadline: float) -> bytes:
-        """Read one line: there is one answer to each question, and no more."""
-        assert self._process.stdout is not None
-        line = b""
-        while not line.endswith(b"\n"):
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([self._process.stdout], [], [], left)[0]:
-                raise TrafficError(
-                    f"station {self._name} was waited for in vain",
-                    hint="see whether this machine has a free CPU for it",
-                )
-            data = os.read(self._process.stdout.fileno(), 1 << 20)
-            if not data:
-                raise self._ended()
-            line += data
-        return line
-
-    def _ended(self) -> TrafficError:
-        status = self._process.wait()
-        self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip().splitlines()[-3:]
-        return TrafficError(
-            f"station {self._name} ended with status {status}; it said: "
-            f"{' / '.join(said) or '(nothing)'}",
-            hint="start the measurement again; if it ends again, report its last lines",
-        )
+        late = f"station {self._name} was waited for in vain"
+        return self._child.receive(timeout_s, late)[key]
