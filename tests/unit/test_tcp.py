@@ -18,7 +18,6 @@ from vhostaccel.tcp import streams
 from vhostaccel.tcp.cells import cells_of
 from vhostaccel.tcp.model import (
     LinkCounts,
-    Moments,
     Received,
     Receiving,
     Sending,
@@ -34,6 +33,7 @@ from vhostaccel.tcp.pump import Pump, whole_frames
 from vhostaccel.tcp.report import markdown, to_record
 from vhostaccel.tcp.share import CpuTimes, cpu_times, foreign_share
 from vhostaccel.tcp.trial import Seen, made, void_reason
+from vhostaccel.traffic.trial import Moments
 from vhostaccel.traffic.wire import Wire
 
 TAP_ON, TAP_OFF, COPY = TcpSpec().ways

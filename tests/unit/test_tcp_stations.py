@@ -15,8 +15,8 @@ from scapy.layers.l2 import Ether
 from vhostaccel.errors import TrafficError
 from vhostaccel.guests.plan import plan_guest
 from vhostaccel.tcp.far import RemoteStation
-from vhostaccel.tcp.model import Moments
 from vhostaccel.tcp.pump import whole_frames
+from vhostaccel.traffic.trial import Moments
 
 A, B = plan_guest(0).interfaces
 

@@ -6,8 +6,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from vhostaccel.codec import from_plain, to_plain
-from vhostaccel.tcp.model import LinkCounts, Moments, Receiving, Sending
+from vhostaccel.tcp.model import LinkCounts, Receiving, Sending
 from vhostaccel.traffic.child import Child
+from vhostaccel.traffic.trial import Moments
 
 _BOOT_TIMEOUT_S = 40.0
 _CALL_TIMEOUT_S = 90.0

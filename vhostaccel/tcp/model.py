@@ -71,15 +71,6 @@ class TcpSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
-    """When a trial does what, CLOCK_MONOTONIC [ns]."""
-
-    begins_ns: int
-    opens_ns: int
-    closes_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """What one stream delivered to the receiving program in the window."""
 

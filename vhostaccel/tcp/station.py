@@ -29,8 +29,9 @@ from vhostaccel.errors import TrafficError
 from vhostaccel.guests.plan import Interface, plan_guest
 from vhostaccel.lab.processes import die_with_parent
 from vhostaccel.tcp import device, streams
-from vhostaccel.tcp.model import Moments, Role
+from vhostaccel.tcp.model import Role
 from vhostaccel.tcp.pump import Pump
+from vhostaccel.traffic.trial import Moments
 from vhostaccel.traffic.wire import Wire
 from vhostaccel.units import Seconds
 

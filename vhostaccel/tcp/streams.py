@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from vhostaccel.errors import TrafficError
 from vhostaccel.tcp.model import (
     CONGESTION_CONTROL,
-    Moments,
     Received,
     Receiving,
     Sending,
     Sent,
 )
+from vhostaccel.traffic.trial import Moments
 
 _CHUNK = bytes(1 << 16)
 _SPACE_BYTES = 1 << 20

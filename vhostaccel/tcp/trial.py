@@ -13,7 +13,6 @@ from vhostaccel.observe.sample import Sample
 from vhostaccel.tcp.far import RemoteStation
 from vhostaccel.tcp.model import (
     LinkCounts,
-    Moments,
     Receiving,
     Sending,
     Stream,
@@ -23,6 +22,7 @@ from vhostaccel.tcp.model import (
     Way,
 )
 from vhostaccel.tcp.share import cpu_times, foreign_share, ticks_per_s
+from vhostaccel.traffic.trial import Moments
 
 _AHEAD_NS = 300_000_000
 _QUIET_S = 0.5

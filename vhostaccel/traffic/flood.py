@@ -4,7 +4,6 @@
 import select
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from vhostaccel.errors import TrafficError
@@ -15,6 +14,7 @@ from vhostaccel.traffic.pace import TICK_NS, Pacer, burst_of
 from vhostaccel.traffic.trial import (
     DIRECTIONS,
     DirectionLoad,
+    Moments,
     TrialResult,
     TrialSpec,
 )
@@ -25,17 +25,6 @@ _LOOK_AGAIN_NS = 10_000_000
 """How often the drain looks whether QEMU has read what we sent: nothing tells us."""
 _LEAD_NS = 20_000_000
 """From the announcement to the first frame, so that whoever watches can be ready."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
-    """When what happens in a trial, CLOCK_MONOTONIC [ns]."""
-
-    begins_ns: int
-    opens_ns: int
-    """The window opens."""
-    closes_ns: int
-    """The window closes and the flood ends."""
 
 
 class Stream:

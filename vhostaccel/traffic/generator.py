@@ -12,8 +12,7 @@ from typing import Any, Protocol, Self
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.errors import TrafficError
 from vhostaccel.traffic.child import Child
-from vhostaccel.traffic.flood import Moments
-from vhostaccel.traffic.trial import TrialResult, TrialSpec
+from vhostaccel.traffic.trial import Moments, TrialResult, TrialSpec
 from vhostaccel.units import Seconds
 
 _BOOT_TIMEOUT = Seconds(30.0)

@@ -43,6 +43,17 @@ class TrialSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """When what happens in a trial, CLOCK_MONOTONIC [ns]."""
+
+    begins_ns: int
+    opens_ns: int
+    """The window opens."""
+    closes_ns: int
+    """The window closes and the flood ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """One-way delay of the frames collected in the window [ns]."""
 
