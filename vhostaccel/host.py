@@ -118,27 +118,23 @@ class HostServer:
         if name == "prepare":
             self._host = LocalHost(says)
             return self._host.prepare(from_plain(HostSpec, arguments["spec"]))
-        if name == "use" and self._host is not None:
-            return self._host.use(str(arguments["mode"]))
-        if name == "watch" and self._host is not None:
-            return self._host.watch(arguments["leave_out"])
-        if name == "disturb" and self._host is not None:
-            spec = from_plain(DisturbanceSpec, arguments["spec"])
-            return to_plain(self._host.disturb(spec))
-        if name == "ping_guests" and self._host is not None:
-            return to_plain(self._host.ping(int(arguments["count"])))
-        if name == "set_gro" and self._host is not None:
-            return self._host.set_gro(on=bool(arguments["on"]))
-        calls: dict[str, Callable[[], object]] = {}
-        if self._host is not None:
-            host = self._host
-            calls = {
-                "sample": host.sample,
-                "tally": host.tally,
-                "watched": host.watched,
-                "finish": host.finish,
-            }
+        if self._host is None:
+            raise RuntimeError(f"prepare() comes before {name}")
+        host = self._host
+        calls: dict[str, Callable[[], object]] = {
+            "use": lambda: host.use(str(arguments["mode"])),
+            "sample": host.sample,
+            "tally": host.tally,
+            "watch": lambda: host.watch(arguments["leave_out"]),
+            "disturb": lambda: host.disturb(
+                from_plain(DisturbanceSpec, arguments["spec"])
+            ),
+            "watched": host.watched,
+            "ping_guests": lambda: host.ping(int(arguments["count"])),
+            "set_gro": lambda: host.set_gro(on=bool(arguments["on"])),
+            "finish": host.finish,
+        }
         if name not in calls:
-            raise RuntimeError(f"no call {name}, or prepare() has not come first")
+            raise RuntimeError(f"there is no call {name}")
         result = calls[name]()
         return None if result is None else to_plain(result)
