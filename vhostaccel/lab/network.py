@@ -6,7 +6,8 @@ import fcntl
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,18 +83,16 @@ class Network:
             LabError: If rtnetlink refuses.
         """
         self._state.defer(f"remove bridge {name}", lambda: self._remove(name))
-        try:
+        with _refusal(
+            f"make bridge {name} with port {nic.name}",
+            hint="run as root, with the module bridge",
+        ):
             self._ip.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
             bridge = self._index(name)
             self._ip.link("set", index=bridge, state="up")
             self._state.defer(f"free {nic.name}", lambda: self._free(nic.name))
             port = self._index(nic.name)
             self._ip.link("set", index=port, master=bridge, state="up")
-        except NetlinkError as error:
-            raise LabError(
-                f"cannot make bridge {name} with port {nic.name}: {error}",
-                hint="run as root, with the module bridge",
-            ) from None
         self.wait_for_carrier(nic.name)
 
     def add_station(self, nic: Nic, mac: str) -> None:
@@ -106,7 +105,10 @@ class Network:
             LabError: If rtnetlink refuses.
         """
         port = self._index(nic.name)
-        try:
+        with _refusal(
+            f"add {mac} to the bridge of {nic.name}",
+            hint="run as root, with the module bridge",
+        ):
             # Into the bridge's table, not the NIC's, which is the default; "permanent"
             # would be an address of the bridge itself (net/bridge/br_fdb.c).
             self._ip.fdb(
@@ -116,11 +118,6 @@ class Network:
                 flags=NTF_MASTER,
                 state=NUD_NOARP,
             )
-        except NetlinkError as error:
-            raise LabError(
-                f"cannot add {mac} to the bridge of {nic.name}: {error}",
-                hint="run as root, with the module bridge",
-            ) from None
 
     def add_address(self, bridge: str, address: str) -> None:
         """Give the bridge an IPv4 address, prefix length 24; it goes with the bridge.
@@ -128,15 +125,13 @@ class Network:
         Raises:
             LabError: If rtnetlink refuses.
         """
-        try:
+        with _refusal(
+            f"give {bridge} the address {address}",
+            hint="is the address in use on this host?",
+        ):
             self._ip.addr(
                 "add", index=self._index(bridge), address=address, prefixlen=24
             )
-        except NetlinkError as error:
-            raise LabError(
-                f"cannot give {bridge} the address {address}: {error}",
-                hint="is the address in use on this host?",
-            ) from None
 
     def add_tap(self, name: str, bridge: str) -> None:
         """Make a persistent tap with a virtio-net header, as a port of the bridge.
@@ -145,7 +140,9 @@ class Network:
             LabError: If rtnetlink refuses.
         """
         self._state.defer(f"remove tap {name}", lambda: self._remove(name))
-        try:
+        with _refusal(
+            f"make tap {name} on {bridge}", hint="run as root, with the module tun"
+        ):
             self._ip.link(
                 "add",
                 ifname=name,
@@ -157,11 +154,6 @@ class Network:
             self._ip.link(
                 "set", index=self._index(name), master=self._index(bridge), state="up"
             )
-        except NetlinkError as error:
-            raise LabError(
-                f"cannot make tap {name} on {bridge}: {error}",
-                hint="run as root, with the module tun",
-            ) from None
 
     def set_port(self, name: str, *, up: bool) -> None:
         """Set a NIC port up or down.
@@ -193,13 +185,9 @@ class Network:
 
     def _set(self, name: str, **what: object) -> None:
         index = self._index(name)
-        try:
+        changes = ", ".join(f"{key} {value}" for key, value in what.items())
+        with _refusal(f"set {name} {changes}", hint="see the lab's console"):
             self._ip.link("set", index=index, **what)
-        except NetlinkError as error:
-            changes = ", ".join(f"{key} {value}" for key, value in what.items())
-            raise LabError(
-                f"cannot set {name} {changes}: {error}", hint="see the lab's console"
-            ) from None
 
     def _index(self, name: str) -> int:
         found: Sequence[int] = self._ip.link_lookup(ifname=name)
@@ -215,6 +203,15 @@ class Network:
         for index in self._ip.link_lookup(ifname=name):
             self._ip.link("set", index=index, master=0)
             self._ip.link("set", index=index, state="down")
+
+
+@contextmanager
+def _refusal(what: str, *, hint: str) -> Iterator[None]:
+    """Say what rtnetlink refused, should it refuse."""
+    try:
+        yield
+    except NetlinkError as error:
+        raise LabError(f"cannot {what}: {error}", hint=hint) from None
 
 
 def ring_sizes(name: str) -> tuple[int, int]:
