@@ -164,6 +164,17 @@ def test_the_verdicts_are_skipped_without_instructions_or_on_tap_itself():
         assert drop_cost.judge(case).status is Status.SKIP
 
 
+def test_the_verdicts_are_void_where_most_trials_of_a_load_are():
+    starved = [
+        replace(p, void="starved") if p.rate == 600 and p.sweep else p
+        for p in sweeps_of("copy")
+    ]
+    for verdict in (frame_cost, drop_cost):
+        judged = verdict.judge(case_of(tuple(starved), sweeps_of()))
+        assert judged.status is Status.VOID
+        assert "2 of 3 trials at 600 frames/s" in judged.why
+
+
 def test_the_table_is_markdown_with_a_column_per_mode_and_the_ratio():
     modes = tuple(
         ModeResult(mode=mode, points=points, verdicts=())

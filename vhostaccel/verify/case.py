@@ -67,6 +67,10 @@ class Rule:
         """Not to be judged here."""
         return self._verdict(Status.SKIP, None, why)
 
+    def skipped_for_control(self) -> Verdict:
+        """Not to be judged on the mode that a comparison is with."""
+        return self.skipped(f"{CONTROL} is what others are compared with")
+
     def void(self, why: str) -> Verdict:
         """The generator or the lab was starved."""
         return self._verdict(Status.VOID, None, why)

@@ -13,7 +13,9 @@ from statistics import median
 
 from vhostaccel.observe.point import Instructions, Point
 from vhostaccel.scenario.model import Scenario
+from vhostaccel.verify.case import CONTROL, Case, Rule
 from vhostaccel.verify.curve import by_rate, sound_sweep
+from vhostaccel.verify.verdict import Verdict
 
 _BETWEEN = ("softnet", "frame queue", "bridge", "tap")
 """Places between NIC and guest, as the ledger spells them."""
@@ -31,6 +33,24 @@ class Cost:
     """Per frame dropped in overload, wherever that was."""
     in_software: tuple[float, ...]
     """Per frame that the host took from the NIC in overload and dropped before a guest."""
+
+
+def compared(case: Case, rule: Rule) -> tuple[Cost, Cost] | Verdict:
+    """Return what frames cost in a mode and in the control, or why they cannot be compared.
+
+    Args:
+        case: the mode.
+        rule: of the verdict that rests on the comparison.
+    """
+    if case.mode == CONTROL:
+        return rule.skipped_for_control()
+    ours = cost_of(case.points, case.scenario)
+    theirs = cost_of(case.control, case.scenario)
+    if ours is None or theirs is None:
+        return rule.skipped(f"no instructions of {case.mode} and {CONTROL} to compare")
+    if why := case.starved():
+        return rule.void(why)
+    return ours, theirs
 
 
 def cost_of(points: Iterable[Point], scenario: Scenario) -> Cost | None:

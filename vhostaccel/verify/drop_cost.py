@@ -4,7 +4,7 @@
 from statistics import median
 
 from vhostaccel.verify.case import CONTROL, Case, Rule
-from vhostaccel.verify.cost import cost_of, ratios
+from vhostaccel.verify.cost import compared, ratios
 from vhostaccel.verify.verdict import Verdict
 
 MOST = 0.1
@@ -13,14 +13,10 @@ RULE = Rule(name="drop-cost", limit=f"<= {MOST} of {CONTROL}'s")
 
 def judge(case: Case) -> Verdict:
     """Compare instructions per frame dropped in overload."""
-    if case.mode == CONTROL:
-        return RULE.skipped(f"{CONTROL} is what others are compared with")
-    ours = cost_of(case.points, case.scenario)
-    theirs = cost_of(case.control, case.scenario)
-    if ours is None or theirs is None:
-        return RULE.skipped(f"no instructions of {case.mode} and {CONTROL} to compare")
-    if why := case.starved():
-        return RULE.void(why)
+    costs = compared(case, RULE)
+    if isinstance(costs, Verdict):
+        return costs
+    ours, theirs = costs
     if not ours.dropped or not theirs.dropped:
         return RULE.skipped("needs two loads above saturation that drop unequally")
     value = ratios(ours.dropped, theirs.dropped)

@@ -5,7 +5,7 @@ from statistics import median
 
 from vhostaccel.units import show_rate
 from vhostaccel.verify.case import CONTROL, Case, Rule
-from vhostaccel.verify.cost import cost_of, ratios
+from vhostaccel.verify.cost import compared, ratios
 from vhostaccel.verify.verdict import Verdict
 
 MOST = 1.0
@@ -14,14 +14,10 @@ RULE = Rule(name="frame-cost", limit=f"<= {MOST:g} of {CONTROL}'s")
 
 def judge(case: Case) -> Verdict:
     """Compare instructions per frame where all are delivered; the worst load decides."""
-    if case.mode == CONTROL:
-        return RULE.skipped(f"{CONTROL} is what others are compared with")
-    ours = cost_of(case.points, case.scenario)
-    theirs = cost_of(case.control, case.scenario)
-    if ours is None or theirs is None:
-        return RULE.skipped(f"no instructions of {case.mode} and {CONTROL} to compare")
-    if why := case.starved():
-        return RULE.void(why)
+    costs = compared(case, RULE)
+    if isinstance(costs, Verdict):
+        return costs
+    ours, theirs = costs
     loads = [rate for rate in ours.whole if rate in theirs.whole]
     if not loads:
         return RULE.skipped("no load up to saturation was run")

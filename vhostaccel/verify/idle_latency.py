@@ -13,7 +13,7 @@ RULE = Rule(name="idle-latency", limit=f"<= {MOST} of {CONTROL}'s")
 def judge(case: Case) -> Verdict:
     """Compare the median round trip of pings through the tap with that of ``tap``."""
     if case.mode == CONTROL:
-        return RULE.skipped(f"{CONTROL} is what others are compared with")
+        return RULE.skipped_for_control()
     ours, theirs = case.evidence.idle_rtts_ns, case.evidence.control_rtts_ns
     if not ours or not theirs:
         return RULE.skipped(f"no pings of {case.mode} and {CONTROL} to compare")

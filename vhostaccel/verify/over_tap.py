@@ -17,7 +17,7 @@ def judge(case: Case) -> Verdict:
     machine the peak scatters more than this ratio does.
     """
     if case.mode == CONTROL:
-        return RULE.skipped(f"{CONTROL} is what others are compared with")
+        return RULE.skipped_for_control()
     if why := case.starved((case.highest,)):
         return RULE.void(why)
     ours, theirs = mean_egress(case.points), mean_egress(case.control)
