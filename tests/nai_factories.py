@@ -23,6 +23,7 @@ class NetFolder:
         device = self.folder / name
         device.mkdir(parents=True)
         (device / "ifindex").write_text(f"{ifindex}\n")
+        self.set_link(name, up=True)
         if tap:
             (device / "tun_flags").write_text("0x5002\n")
         if master is not None:
@@ -36,6 +37,9 @@ class NetFolder:
         (self.folder / name / "bridge").mkdir()
         (self.folder / name / "brif").mkdir()
         return self
+
+    def set_link(self, name, *, up):
+        (self.folder / name / "carrier").write_text(f"{int(up)}\n")
 
     def remove(self, name):
         (self.folder / name / "ifindex").unlink()

@@ -2,28 +2,71 @@
 """The mode ``copy``: the vhost worker takes frames from a hardware queue of the NIC."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
-from pyroute2 import IPRoute
-
-from vhostaccel.errors import GuestError, NaiError, SetupError, SkipError
+from vhostaccel.errors import (
+    GuestError,
+    NaiError,
+    SetupError,
+    SkipError,
+    UsageError,
+    VhostAccelError,
+)
 from vhostaccel.guests.plan import Interface
-from vhostaccel.modes.mode import NET
-from vhostaccel.nai.client import KernelNai
+from vhostaccel.lab.network import Network
+from vhostaccel.lab.state import HostState
+from vhostaccel.nai.address import Target
+from vhostaccel.nai.client import KernelNai, Nai
 from vhostaccel.nai.family import FqState
+from vhostaccel.nai.lease import find_port, take
 from vhostaccel.nai.model import Lease
+from vhostaccel.nai.netdevs import Netdevs
 
 _RUNNING_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 
 
+def restart(port: str) -> None:
+    """Set a port down and up, and return once it has a link again.
+
+    Raises:
+        LabError: If rtnetlink refuses, or no link comes.
+    """
+    state = HostState()
+    network = Network(state)
+    try:
+        network.set_port(port, up=False)
+        network.set_port(port, up=True)
+        network.wait_for_carrier(port)
+    finally:
+        state.undo()
+
+
 class Copy:
-    """NIC queue, vhost worker, one copy, virtqueue; what is too much the NIC drops."""
+    """NIC queue, vhost worker, one copy, virtqueue; what is too much the NIC drops.
+
+    Args:
+        connect: opens the conversation with the kernel.
+        netdevs: the host's network devices.
+        restart: sets a port down and up.
+        limit_s: how long a lease may take until it runs [s].
+    """
 
     name = "copy"
     needs_own_modules = True
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], AbstractContextManager[Nai]] = KernelNai,
+        netdevs: Netdevs | None = None,
+        restart: Callable[[str], None] = restart,
+        limit_s: float = _RUNNING_TIMEOUT_S,
+    ) -> None:
+        self._connect = connect
+        self._netdevs = netdevs or Netdevs()
+        self._restart = restart
+        self._limit_s = limit_s
         self._ports: set[str] = set()
 
     def prepare(self) -> None:
@@ -33,7 +76,8 @@ class Copy:
             SkipError: If the module nai is not loaded.
         """
         try:
-            KernelNai().close()
+            with self._connect():
+                pass
         except SetupError as error:
             raise SkipError(error.what, hint=error.hint) from None
 
@@ -43,28 +87,25 @@ class Copy:
         Raises:
             GuestError: If the kernel refuses, in its words.
         """
-        with KernelNai() as nai:
-            port = _port_of(nai, interface.bridge)
-            self._ports.add(port)
+        target = self._target(interface)
+        with self._connect() as nai:
             try:
-                nai.attach(
-                    tap_ifindex=_ifindex(interface.tap),
-                    tap_queue=0,
-                    port_ifindex=_ifindex(port),
-                    mac=interface.mac,
-                )
-            except NaiError as error:
+                port = find_port(nai, self._netdevs, interface.tap)
+                self._ports.add(port)
+                take(nai, self._netdevs, target, port=port)
+            except (NaiError, UsageError) as error:
                 raise GuestError(error.what, hint=error.hint) from None
-            _wait_until_it_runs(nai, interface.tap)
+            self._wait_until_it_runs(nai, interface.tap)
 
     def detach(self, interface: Interface) -> tuple[str, ...]:
         """End the lease; a guest that has none any more is nothing to complain of."""
         try:
-            with KernelNai() as nai:
-                if interface.tap not in _by_tap(nai):
+            with self._connect() as nai:
+                lease = self._by_tap(nai).get(interface.tap)
+                if lease is None:
                     return ()
-                nai.detach(tap_ifindex=_ifindex(interface.tap), tap_queue=0)
-                if interface.tap in _by_tap(nai):
+                nai.detach(tap_ifindex=lease.tap_ifindex, tap_queue=lease.tap_queue)
+                if interface.tap in self._by_tap(nai):
                     return (f"lease of {interface.tap} is still there",)
         except (NaiError, SetupError, OSError) as error:
             return (f"detach {interface.tap}: {error}",)
@@ -74,82 +115,55 @@ class Copy:
         """Set the ports down and up once: they then have their usual queues again."""
         left = []
         while self._ports:
-            name = self._ports.pop()
+            port = self._ports.pop()
             try:
-                _restart(name)
-            except OSError as error:
-                left.append(f"restart {name}: {error}")
+                self._restart(port)
+            except (VhostAccelError, OSError) as error:
+                left.append(f"restart {port}: {error}")
         return tuple(left)
 
     def leases(self) -> Mapping[str, Lease]:
         """Return the queues on lease, by tap."""
-        with KernelNai() as nai:
-            return _by_tap(nai)
+        with self._connect() as nai:
+            return self._by_tap(nai)
 
-
-def _port_of(nai: KernelNai, bridge: str) -> str:
-    offered = {port.ifindex for port in nai.ports()}
-    members = [entry.name for entry in (NET / bridge / "brif").iterdir()]
-    found = [name for name in members if _ifindex(name) in offered]
-    if len(found) != 1:
-        raise GuestError(
-            f"bridge {bridge} has {len(found)} ports that lease frame queues, of "
-            f"{', '.join(sorted(members))}",
-            hint="`vhostaccel list` tells the ports; the NIC needs the project's driver",
-        )
-    return found[0]
-
-
-def _wait_until_it_runs(nai: KernelNai, tap: str) -> None:
-    deadline = time.monotonic() + _RUNNING_TIMEOUT_S
-    while True:
-        lease = _by_tap(nai).get(tap)
-        if lease is not None and lease.state is FqState.RUNNING and _has_link(lease):
-            return
-        if time.monotonic() > deadline:
-            state = "gone" if lease is None else lease.state.value
+    def _target(self, interface: Interface) -> Target:
+        ifindex = self._netdevs.ifindex(interface.tap)
+        if ifindex is None:
             raise GuestError(
-                f"the lease of {tap} does not run: it is {state}",
-                hint="`ip link` tells whether the port is up and has a link",
+                f"there is no tap {interface.tap}",
+                hint="`virsh domiflist` tells the guest's interfaces",
             )
-        time.sleep(_POLL_S)
+        return Target(
+            tap=interface.tap,
+            ifindex=ifindex,
+            mac=interface.mac,
+            guest=None,
+            interface=None,
+        )
 
+    def _wait_until_it_runs(self, nai: Nai, tap: str) -> None:
+        deadline = time.monotonic() + self._limit_s
+        while True:
+            lease = self._by_tap(nai).get(tap)
+            if lease is not None and self._runs(lease):
+                return
+            if time.monotonic() > deadline:
+                state = "gone" if lease is None else lease.state.value
+                raise GuestError(
+                    f"the lease of {tap} does not run: it is {state}",
+                    hint="`ip link` tells whether the port is up and has a link",
+                )
+            time.sleep(_POLL_S)
 
-def _by_tap(nai: KernelNai) -> dict[str, Lease]:
-    names = {_ifindex(entry.name): entry.name for entry in NET.iterdir()}
-    return {
-        names[lease.tap_ifindex]: lease
-        for lease in nai.leases()
-        if lease.tap_ifindex in names
-    }
+    def _runs(self, lease: Lease) -> bool:
+        port = self._netdevs.name(lease.port_ifindex)
+        has_link = port is not None and self._netdevs.has_link(port)
+        return has_link and lease.state is FqState.RUNNING
 
-
-def _has_link(lease: Lease) -> bool:
-    carriers = [
-        entry / "carrier"
-        for entry in NET.iterdir()
-        if _ifindex(entry.name) == lease.port_ifindex
-    ]
-    return bool(carriers) and _carrier(carriers[0].parent.name)
-
-
-def _carrier(name: str) -> bool:
-    try:
-        return (NET / name / "carrier").read_text().strip() == "1"
-    except OSError:  # the port is down
-        return False
-
-
-def _restart(name: str) -> None:
-    with IPRoute() as ip:
-        for state in ("down", "up"):
-            ip.link("set", index=_ifindex(name), state=state)
-    deadline = time.monotonic() + _RUNNING_TIMEOUT_S
-    while not _carrier(name):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no link within {_RUNNING_TIMEOUT_S:g} s")
-        time.sleep(_POLL_S)
-
-
-def _ifindex(name: str) -> int:
-    return int((NET / name / "ifindex").read_text())
+    def _by_tap(self, nai: Nai) -> dict[str, Lease]:
+        return {
+            tap: lease
+            for lease in nai.leases()
+            if (tap := self._netdevs.name(lease.tap_ifindex)) is not None
+        }

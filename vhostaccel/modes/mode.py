@@ -5,15 +5,13 @@ A new mode is one module beside this one and one line in ``modes.table``.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 from vhostaccel.command import run
 from vhostaccel.errors import GuestError
 from vhostaccel.guests.plan import Interface
 from vhostaccel.nai.model import Lease
-
-NET = Path("/sys/class/net")
+from vhostaccel.nai.netdevs import Netdevs
 
 
 class Mode(Protocol):
@@ -59,8 +57,7 @@ class Tap:
 
     def attach(self, interface: Interface) -> None:
         """Check that the tap is there and has a reader; it needs nothing more."""
-        carrier = NET / interface.tap / "carrier"
-        if not carrier.exists() or carrier.read_text().strip() != "1":
+        if not Netdevs().has_link(interface.tap):
             raise GuestError(
                 f"tap {interface.tap} has no reader",
                 hint="`virsh domiflist` tells the guest's interfaces",

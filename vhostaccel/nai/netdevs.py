@@ -38,6 +38,13 @@ class Netdevs:
         """Return the name of a device for a person, whatever became of it."""
         return self.name(ifindex) or f"#{ifindex}"
 
+    def has_link(self, name: str) -> bool:
+        """Say whether the device is up and has a carrier; a tap has one with a reader."""
+        try:
+            return (self._folder / name / "carrier").read_text().strip() == "1"
+        except OSError:  # the device is down, or gone
+            return False
+
     def is_tap(self, name: str) -> bool:
         """Say whether the device is a tap."""
         try:
