@@ -9,67 +9,25 @@ The record is written after every point, so that a run cut short keeps what it m
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from vhostaccel.environment import describe_outside
 from vhostaccel.errors import SkipError
-from vhostaccel.guests.image import provide_image
-from vhostaccel.guests.plan import NIC_MACS
-from vhostaccel.host import RemoteHost
-from vhostaccel.kmod.build import provide_modules
 from vhostaccel.lab.console import ConsoleLog
-from vhostaccel.lab.kernel import Kernel, build_module, provide_kernel
-from vhostaccel.lab.machine import Report, boot
-from vhostaccel.lab.provision import PROJECT, provide_tools
-from vhostaccel.local import HostSpec
+from vhostaccel.lab.machine import Report
 from vhostaccel.modes.table import MODES
 from vhostaccel.observe.point import Point
 from vhostaccel.report.record import write_record
 from vhostaccel.report.run import ModeResult, Run
-from vhostaccel.scenario.model import GuestSpec, LabSpec, Scenario
+from vhostaccel.scenario.model import Scenario
+from vhostaccel.testbed import Provided, open_testbed
 from vhostaccel.traffic.generator import Generator
 from vhostaccel.trials import Trials, now
 from vhostaccel.verify.case import CONTROL
 from vhostaccel.verify.judge import judge, overall, settle
 from vhostaccel.verify.verdict import Evidence, Status, Verdict
-
-ANCHOR = PROJECT / "kmod" / "anchor"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provided:
-    """What a run needs besides its scenario."""
-
-    kernel: Kernel
-    guest_image: Path
-    tools: dict[str, Path]
-    anchor: Path
-    modules: Path | None
-    """Folder of the project's own modules, where a mode needs them."""
-
-
-def provide(modes: Sequence[str], report: Report) -> Provided:
-    """Return kernel, image, tools and modules, made if they are not in the cache.
-
-    Args:
-        modes: those to be run.
-        report: is told what is made.
-
-    Raises:
-        ProvideError: If one cannot be had.
-    """
-    kernel = provide_kernel(report)
-    return Provided(
-        kernel=kernel,
-        guest_image=provide_image(kernel),
-        tools=provide_tools(report),
-        anchor=build_module(kernel, ANCHOR, report) / "igb_anchor.ko",
-        modules=provide_modules(kernel, report)
-        if any(MODES[mode].needs_own_modules for mode in modes)
-        else None,
-    )
 
 
 class Execution:
@@ -126,29 +84,30 @@ class Execution:
 
     def _run_modes(self, modes: Sequence[str], provided: Provided) -> None:
         scenario = self._run.scenario
-        with ExitStack() as stack:
-            machine = boot(
-                scenario.lab,
-                provided.kernel,
-                name=f"run-{'-'.join(modes)}-{int(time.time())}",
-                nic_macs=NIC_MACS,
-                report=self._report,
+        with open_testbed(
+            f"run-{'-'.join(modes)}",
+            modes,
+            scenario.lab,
+            scenario.guest,
+            provided,
+            folder=self._folder,
+            report=self._report,
+        ) as bed:
+            self._run = replace(
+                self._run, environment=self._run.environment | bed.facts
             )
-            stack.enter_context(machine)
-            # The lab's own folder goes with it, and with that why it died.
-            stack.callback(self._keep_console, machine.console)
-            host = RemoteHost(machine.channel, self._report)
-            facts = host.prepare(
-                host_spec(modes, scenario.lab, scenario.guest, provided)
-            )
-            self._run = replace(self._run, environment=self._run.environment | facts)
+            machine = bed.machine
             generator = Generator(machine.wire("a"), machine.wire("b"))
-            stack.callback(generator.close)
-            trials = Trials(
-                scenario, host, generator, machine.state.qemu.pid, self._report
-            )
-            self._sweep(modes, trials, machine.console)
-            leftovers = host.finish()
+            with closing(generator):
+                trials = Trials(
+                    scenario,
+                    bed.host,
+                    generator,
+                    machine.state.qemu.pid,
+                    self._report,
+                )
+                self._sweep(modes, trials, machine.console)
+                leftovers = bed.host.finish()
             self._found[modes[-1]].extend(_new_problems(machine.console, self._found))
         for mode in modes:
             evidence = Evidence(
@@ -176,12 +135,6 @@ class Execution:
                 if sweep == sweeps - 1 and (after := trials.recovery(points)):
                     points.append(after)
                 self._found[mode] += _new_problems(console, self._found)
-
-    def _keep_console(self, console: ConsoleLog) -> None:
-        # A full disk is told of where the record is written.
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / "console.log").write_text(console.text())
 
     def _keep(self, mode: str, verdicts: Sequence[Verdict]) -> None:
         kept = {result.mode: result for result in self._run.modes}
@@ -227,22 +180,3 @@ def modes_to_run(scenario: Scenario) -> tuple[str, ...]:
 def _new_problems(console: ConsoleLog, found: Mapping[str, Sequence[str]]) -> list[str]:
     """Return what the console complained of since it was last looked at."""
     return list(console.problems()[sum(map(len, found.values())) :])
-
-
-def host_spec(
-    modes: Sequence[str], lab: LabSpec, guest: GuestSpec, provided: Provided
-) -> HostSpec:
-    """Return what the host under test is made ready for."""
-    return HostSpec(
-        modes=tuple(modes),
-        placement=lab.placement,
-        threaded_napi=lab.threaded_napi,
-        guest=guest,
-        kernel_image=str(provided.kernel.image),
-        guest_image=str(provided.guest_image),
-        vfwd=str(provided.tools["vfwd"]),
-        cpuprobe=str(provided.tools["cpuprobe"]),
-        anchor=str(provided.anchor),
-        modules=str(provided.modules) if provided.modules else None,
-        icount=lab.icount,
-    )

@@ -18,8 +18,8 @@ from vhostaccel.guests.plan import NIC_MACS
 from vhostaccel.host import RemoteHost
 from vhostaccel.lab.machine import boot, find
 from vhostaccel.modes.table import MODES
-from vhostaccel.pipeline import host_spec, provide
 from vhostaccel.scenario.model import GuestSpec, LabSpec
+from vhostaccel.testbed import host_spec, provide
 
 _NAME = "default"
 _LEAVE = b"\x1d"

@@ -24,7 +24,7 @@ from vhostaccel.errors import (
 )
 from vhostaccel.lab.provision import PROJECT
 from vhostaccel.modes.table import MODES, PLANNED
-from vhostaccel.pipeline import Execution, modes_to_run, provide
+from vhostaccel.pipeline import Execution, modes_to_run
 from vhostaccel.report.junit import write_junit
 from vhostaccel.report.page import write_page
 from vhostaccel.report.record import read_record, to_record
@@ -33,6 +33,7 @@ from vhostaccel.report.summary import one_line, summary
 from vhostaccel.scenario.finder import find_scenarios
 from vhostaccel.scenario.model import Scenario
 from vhostaccel.scenario.reader import Vocabulary, read_scenario
+from vhostaccel.testbed import provide
 from vhostaccel.units import UnitError, frames_per_second
 from vhostaccel.verify.judge import VERDICTS
 from vhostaccel.verify.verdict import Status

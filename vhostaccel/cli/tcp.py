@@ -17,11 +17,11 @@ from vhostaccel.errors import (
     UsageError,
 )
 from vhostaccel.modes.table import MODES, PLANNED
-from vhostaccel.pipeline import provide
 from vhostaccel.tcp.cells import cells_of
 from vhostaccel.tcp.model import TcpRun, TcpSpec
 from vhostaccel.tcp.report import table
 from vhostaccel.tcp.run import Measurement
+from vhostaccel.testbed import provide
 
 _SHORTEST_S = 2.0
 _MOST_STREAMS = 64

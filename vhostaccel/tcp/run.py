@@ -7,20 +7,18 @@ The record is written after every trial, so that a run cut short keeps what it m
 """
 
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from vhostaccel.environment import describe_outside
-from vhostaccel.guests.plan import NIC_MACS
 from vhostaccel.host import RemoteHost
-from vhostaccel.lab.machine import Machine, Report, boot
-from vhostaccel.pipeline import Provided, host_spec
+from vhostaccel.lab.machine import Machine, Report
 from vhostaccel.scenario import model as scenario_model
 from vhostaccel.tcp.far import RemoteStation
 from vhostaccel.tcp.model import CONGESTION_CONTROL, TcpRun, TcpSpec, TcpTrial, Way
 from vhostaccel.tcp.report import write_files
 from vhostaccel.tcp.trial import Bench
+from vhostaccel.testbed import Provided, open_testbed
 from vhostaccel.trials import now
 
 
@@ -61,23 +59,24 @@ class Measurement:
             SkipError: If a mode cannot be had.
         """
         spec = self._run.spec
-        with ExitStack() as stack:
-            machine = boot(
-                spec.lab,
-                provided.kernel,
-                name=f"tcp-{int(time.time())}",
-                nic_macs=NIC_MACS,
-                report=self._report,
-            )
-            stack.enter_context(machine)
-            host = RemoteHost(machine.channel, self._report)
-            facts = host.prepare(host_spec(spec.modes, spec.lab, spec.guest, provided))
-            self._keep(environment=self._run.environment | facts)
-            a = stack.enter_context(RemoteStation("A", machine.wire("a")))
-            b = stack.enter_context(RemoteStation("B", machine.wire("b")))
-            self._turns(host, Bench(host, a, b, machine.state.qemu.pid, spec))
-            left_over = host.finish()
-            self._end(machine, left_over)
+        with open_testbed(
+            "tcp",
+            spec.modes,
+            spec.lab,
+            spec.guest,
+            provided,
+            folder=self._folder,
+            report=self._report,
+        ) as bed:
+            self._keep(environment=self._run.environment | bed.facts)
+            machine = bed.machine
+            with (
+                RemoteStation("A", machine.wire("a")) as a,
+                RemoteStation("B", machine.wire("b")) as b,
+            ):
+                bench = Bench(bed.host, a, b, machine.state.qemu.pid, spec)
+                self._turns(bed.host, bench)
+                self._end(machine, bed.host.finish())
         return self._run
 
     def _turns(self, host: RemoteHost, bench: Bench) -> None:
