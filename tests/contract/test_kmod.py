@@ -2,6 +2,7 @@
 """The real kernel part: it applies, its checkers are content, its files are generated."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from vhostaccel.kmod.generated import generated_files, outdated
 from vhostaccel.kmod.layout import KMOD, read_kernel_part
 from vhostaccel.kmod.patch import apply_patch
 from vhostaccel.kmod.series import read_series
-from vhostaccel.kmod.tree import assemble, copy_pristine
+from vhostaccel.kmod.tree import assemble, copy_pristine, place
 from vhostaccel.lab.kernel import Kernel, find_kernel
 
 PART = read_kernel_part()
@@ -38,19 +39,30 @@ def source(kernel: Kernel) -> Path:
 
 def test_every_patch_applies_in_order_without_fuzz(source, tmp_path):
     assemble(PART, source, tmp_path)
-    for place in PART.own:
-        assert (tmp_path / place).is_file()
+    for path in PART.own:
+        assert (tmp_path / path).is_file()
 
 
-def test_the_patches_apply_in_the_order_of_the_series_too(source, tmp_path):
-    copy_pristine(PART.pristine, source, tmp_path)
+def test_the_series_comes_to_what_is_built(source, tmp_path):
+    mailed, built = tmp_path / "mailed", tmp_path / "built"
+    mailed.mkdir()
+    built.mkdir()
+    copy_pristine(PART.pristine, source, mailed)
     for change in read_series(PART).changes:
+        place(change.own, mailed)
         if change.hunks is not None:
-            apply_patch(change.hunks, tmp_path)
+            apply_patch(change.hunks, mailed)
+    assemble(replace(PART, build_files={}), source, built)
+    assert content_of(mailed) == content_of(built)
+
+
+def content_of(tree: Path) -> dict[str, bytes]:
+    files = (path for path in tree.rglob("*") if path.is_file())
+    return {str(path.relative_to(tree)): path.read_bytes() for path in files}
 
 
 def test_our_files_replace_none_of_the_kernels(source):
-    assert not [place for place in PART.own if (source / place).exists()]
+    assert not [path for path in PART.own if (source / path).exists()]
 
 
 def test_the_series_is_within_what_netdev_takes():

@@ -104,15 +104,31 @@ def test_text_of_a_record_is_escaped_everywhere():
 
 
 @pytest.mark.parametrize(
-    "points",
+    ("points", "rows"),
     [
-        (),
-        (make_point(600, void="starved"),),
-        (make_point(40_000, 0),),
-        (make_point(600, 500, residual=-40, one_way=True),),
+        ((), []),
+        ((make_point(600, void="starved"),), [("600", "every trial is void")]),
+        ((make_point(40_000, 0),), [("40 k", "100.0%: tap 100.0%")]),
+        (
+            (make_point(600, 500, residual=-40, one_way=True),),
+            [("600", "16.7%: tap 17.5%, unexplained -0.8%")],
+        ),
     ],
     ids=["no point", "only void", "nothing forwarded", "more out than in"],
 )
-def test_a_page_is_made_of_any_run(points):
+def test_a_page_is_made_of_any_run(points, rows):
     run = make_run((ModeResult(mode="tap", points=points, verdicts=()),))
-    read(render_page([run]))
+    page = render_page([run])
+    read(page)
+    assert page.count("<figure><svg") == 4
+    assert rates(page) == rows
+
+
+def rates(page: str) -> list[tuple[str, str]]:
+    """Return each load of the table of rates, and what is said was lost there."""
+    section = page.split("<h2>Egress against offered load</h2>")[1].split("<h2>")[0]
+    found = re.findall(r'<th scope="row" class="n">(.*?)</th>(.*)</tr>', section)
+    return [
+        (load, re.findall(r"<td(?! class=.n)[^>]*>(.*?)</td>", cells)[0])
+        for load, cells in found
+    ]

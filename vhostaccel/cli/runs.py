@@ -26,7 +26,9 @@ from vhostaccel.lab.provision import PROJECT
 from vhostaccel.modes.table import MODES, PLANNED
 from vhostaccel.pipeline import Execution, modes_to_run
 from vhostaccel.report.junit import write_junit
+from vhostaccel.report.page import FILE_NAME as PAGE
 from vhostaccel.report.page import write_page
+from vhostaccel.report.record import FILE_NAME as RECORD
 from vhostaccel.report.record import read_record, to_record
 from vhostaccel.report.run import Run
 from vhostaccel.report.summary import one_line, summary
@@ -68,12 +70,10 @@ def flood_test(
     folder = output or _run_folder(read)
     run = _execute(read, folder)
     if as_json:
-        click.echo((folder / "record.json").read_text())
+        click.echo((folder / RECORD).read_text())
     else:
         Console().print(summary(run))
-        click.echo(
-            f"\nrecord: {folder / 'record.json'}\npage:   {folder / 'page.html'}"
-        )
+        click.echo(f"\nrecord: {folder / RECORD}\npage:   {folder / PAGE}")
     return _EXIT[run.status]
 
 
@@ -116,13 +116,11 @@ def run(
 @click.option("--page", type=click.Path(path_type=Path), help="HTML page to write.")
 def report(runs: tuple[Path, ...], page: Path | None) -> None:
     """Render saved runs again; several are compared on one page."""
-    records = [
-        read_record(path / "record.json" if path.is_dir() else path) for path in runs
-    ]
+    records = [read_record(path) for path in runs]
     for record in records:
         Console().print(summary(record))
     target = page or (runs[0] if runs[0].is_dir() else runs[0].parent) / (
-        "page.html" if len(runs) == 1 else "compare.html"
+        PAGE if len(runs) == 1 else "compare.html"
     )
     write_page(records, target)
     click.echo(f"page: {target}")
@@ -166,7 +164,7 @@ def _execute(scenario: Scenario, folder: Path) -> Run:
     command = shlex.join(["vhostaccel", *sys.argv[1:]])
     execution = Execution(scenario, folder, command=command, report=say)
     done = execution.execute(provided)
-    write_page([done], folder / "page.html")
+    write_page([done], folder / PAGE)
     return done
 
 

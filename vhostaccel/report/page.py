@@ -23,7 +23,7 @@ from vhostaccel.report.summary import show_duration, show_lost, show_value
 from vhostaccel.units import show_rate
 from vhostaccel.verify.verdict import Status, Verdict
 
-FILE_NAME = "report.html"
+FILE_NAME = "page.html"
 
 _SYMBOLS = {
     Status.PASS: "\N{CHECK MARK}",
