@@ -3,12 +3,15 @@
 
 modules/nai-<key>/nai.ko ...    in the cache folder; the key names all inputs
 modules/nai-<key>/debug/        the same with debug information
+
+A new one is kept beside the few that were used last; older ones are removed.
 """
 
 import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from vhostaccel.lab.source import provide_source
 
 _PEAK_BYTES = 200 << 20
 _SHOWN_LINES = 12
+_KEPT = 3
 _HINT = "`vhostaccel doctor` lists the tools; the sources are in kmod/"
 _COMPLAINT = re.compile(
     r"error:|ERROR:|undefined!|No rule to make|not found|No such file"
@@ -78,6 +82,9 @@ def build_modules(
             assemble(part, pristine, tree)
             compile_tree(tree, kernel.headers)
             _collect(tree, folder, kernel, signing)
+    _note_use(target)
+    if fresh:
+        _prune(target.parent)
     return Built(
         kernel=kernel.version,
         folder=target,
@@ -148,3 +155,22 @@ def _collect(tree: Path, folder: Path, kernel: Kernel, signing: Signing | None) 
         if signing:
             sign_module(module, signing, kernel.headers)
     shutil.rmtree(tree)
+
+
+def _note_use(folder: Path) -> None:
+    with suppress(OSError):  # a cache that somebody else filled is good enough
+        os.utime(folder)
+
+
+def _prune(cached: Path) -> None:
+    """Remove the modules of all states of the sources but those last used."""
+    found = sorted(cached.glob("nai-*"), key=_last_use)
+    for folder in found[:-_KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_use(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # another process prunes too
+        return 0.0
