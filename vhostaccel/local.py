@@ -29,8 +29,9 @@ from vhostaccel.lab.network import (
 from vhostaccel.lab.state import HostState
 from vhostaccel.modes.table import MODES
 from vhostaccel.nai.hook_file import install_hook
+from vhostaccel.observe.cpuprobe import GAP_US
 from vhostaccel.observe.point import DisturbanceResult
-from vhostaccel.observe.probe import GAP_US, Probe
+from vhostaccel.observe.probe import Probe
 from vhostaccel.observe.sample import (
     GuestCounts,
     LeaseCounts,

@@ -4,100 +4,27 @@
 Runs inside the host under test, perhaps under emulation: the standard library only.
 """
 
-import mmap
-import struct
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from vhostaccel.errors import LabError, VhostAccelError
+from vhostaccel.errors import LabError
 from vhostaccel.observe import counters
+from vhostaccel.observe.cpuprobe import GAP_US, CpuProbe
 from vhostaccel.observe.ping import Pingers
 from vhostaccel.observe.sample import (
     GuestCounts,
-    Heartbeats,
     LeaseCounts,
     Liveness,
     Pings,
     Sample,
     Tally,
 )
+from vhostaccel.observe.watcher import Watcher
 
-_PAGE_BYTES = 4096
-_MAGIC = 0x70636176
-_IDLE, _DUE, _EPOCH, _LATE = 8, 16, 24, 32
-_START_TIMEOUT_S = 20.0
-GAP_US = 20
-"""Longer than a step of the idle counter while nothing else runs."""
-_POLL_S = 0.01
 _GUEST_ANSWER_S = 1.0
-_BEAT_EVERY_S = 0.2
-_BEAT_LIMIT_S = 2.0
-_BEAT_GIVE_UP_S = 10.0
 _PING_EVERY_S = 1.0
 _QUICK_PING_S = 0.05
-
-
-class CpuProbe:
-    """The program ``cpuprobe`` on one CPU, and the page it writes.
-
-    Args:
-        program: its binary.
-        cpu: the CPU it measures.
-        gap_us: what takes longer between two looks at the clock is not idleness.
-    """
-
-    def __init__(self, program: Path, cpu: int, gap_us: int = GAP_US) -> None:
-        # Shared by mapping, so it must be a file that stays until both have it.
-        with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
-            file.truncate(_PAGE_BYTES)
-            self._page = mmap.mmap(file.fileno(), _PAGE_BYTES)
-            self._process = subprocess.Popen(
-                (str(program), str(cpu), file.name, str(gap_us)),
-                stdin=subprocess.DEVNULL,
-            )
-            deadline = time.monotonic() + _START_TIMEOUT_S
-            while self._read("I", 0) != _MAGIC:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise LabError(
-                        f"{program} did not start on CPU {cpu}",
-                        hint="its message is on the lab's console",
-                    )
-                time.sleep(_POLL_S)
-
-    def is_running(self) -> bool:
-        """Return whether it still counts."""
-        return self._process.poll() is None
-
-    def idle_ns(self) -> int:
-        """Return how long the CPU has had nothing else to run [ns]."""
-        return self._read("Q", _IDLE)
-
-    def take_late_worst_ns(self) -> int:
-        """Return the worst lateness since the last call, and start anew [ns].
-
-        Two slots take turns, so that a lateness written meanwhile is not lost.
-        """
-        epoch = self._read("Q", _EPOCH)
-        struct.pack_into("Q", self._page, _LATE + 8 * ((epoch + 1) % 2), 0)
-        struct.pack_into("Q", self._page, _EPOCH, epoch + 1)
-        worst = self._read("Q", _LATE + 8 * (epoch % 2))
-        # A timer that is still waiting to run has not written how late it is.
-        return max(worst, time.monotonic_ns() - self._read("Q", _DUE), 0)
-
-    def stop(self) -> None:
-        """End the program."""
-        self._process.terminate()
-        self._process.wait()
-        self._page.close()
-
-    def _read(self, kind: str, offset: int) -> int:
-        value: int = struct.unpack_from(kind, self._page, offset)[0]
-        return value
 
 
 class Probe:
@@ -270,70 +197,3 @@ class Probe:
                 hint="its message is on the lab's console; was it killed?",
             )
         return self._cpuprobe
-
-
-class Watcher:
-    """Asks one guest for heartbeats until it is told to end."""
-
-    def __init__(self, name: str, beat: Callable[[str, float], int | None]) -> None:
-        self._name = name
-        self._beat = beat
-        self._lock = threading.Lock()
-        self._asked = 0
-        self._answered = 0
-        self._worst_ns = 0
-        self._silent_since_ns: int | None = None
-        self._is_out = False
-        self._seen: Heartbeats | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def stop_asking(self) -> None:
-        """Fix what was seen; a question that is still out counts by its silence alone."""
-        with self._lock:
-            self._ended.set()
-            if self._seen is None:
-                self._seen = self._so_far()
-
-    def end(self) -> Heartbeats:
-        """Stop asking, and return how it answered."""
-        self.stop_asking()
-        self._thread.join(_BEAT_GIVE_UP_S)
-        assert self._seen is not None
-        return self._seen
-
-    def _so_far(self) -> Heartbeats:
-        worst_ns = self._worst_ns
-        if self._silent_since_ns is not None:
-            worst_ns = max(worst_ns, time.monotonic_ns() - self._silent_since_ns)
-        # A question that is still out was not given its time; its silence counts above.
-        asked = self._asked - self._is_out
-        return Heartbeats(asked=asked, answered=self._answered, worst_ns=worst_ns)
-
-    def _watch(self) -> None:
-        while not self._ended.is_set():
-            with self._lock:
-                self._asked += 1
-                self._is_out = True
-                # One long silence, however many questions it leaves unanswered.
-                if self._silent_since_ns is None:
-                    self._silent_since_ns = time.monotonic_ns()
-            try:
-                took_ns = self._beat(self._name, _BEAT_LIMIT_S)
-            except VhostAccelError:
-                # A guest that is gone does not answer; its owner reports why.
-                took_ns = None
-            self._note(is_answered=took_ns is not None)
-            self._ended.wait(_BEAT_EVERY_S)
-
-    def _note(self, *, is_answered: bool) -> None:
-        with self._lock:
-            self._is_out = False
-            if not is_answered:
-                return
-            assert self._silent_since_ns is not None
-            silent_ns = time.monotonic_ns() - self._silent_since_ns
-            self._answered += 1
-            self._worst_ns = max(self._worst_ns, silent_ns)
-            self._silent_since_ns = None
