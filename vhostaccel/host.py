@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.lab.channel import Channel
-from vhostaccel.local import HostSpec, LocalHost, Says
+from vhostaccel.local.guests import Says
+from vhostaccel.local.host import LocalHost
+from vhostaccel.local.spec import HostSpec
 from vhostaccel.observe.point import DisturbanceResult
 from vhostaccel.observe.sample import Liveness, Pings, Sample, Tally
 from vhostaccel.scenario.model import DisturbanceSpec

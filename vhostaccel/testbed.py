@@ -15,7 +15,7 @@ from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.kernel import Kernel, build_module, provide_kernel
 from vhostaccel.lab.machine import Machine, Report, boot
 from vhostaccel.lab.provision import PROJECT, provide_tools
-from vhostaccel.local import HostSpec
+from vhostaccel.local.spec import HostSpec
 from vhostaccel.modes.table import MODES
 from vhostaccel.scenario.model import GuestSpec, LabSpec
 

@@ -3,20 +3,14 @@
 
 import os
 import platform
-import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from vhostaccel.command import run
 from vhostaccel.disturb import Site, disturb
 from vhostaccel.errors import LabError, VhostAccelError
-from vhostaccel.guests.hypervisor import Hypervisor
-from vhostaccel.guests.lifecycle import Guest, GuestFiles, VfwdGuest, VmGuest
-from vhostaccel.guests.plan import BRIDGES, NIC_MACS, GuestPlan, Interface, plan_guest
+from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface
 from vhostaccel.lab import drivers
-from vhostaccel.lab.libvirtd import Libvirtd, start_libvirtd
 from vhostaccel.lab.network import (
     Network,
     Nic,
@@ -27,52 +21,19 @@ from vhostaccel.lab.network import (
     set_gro,
 )
 from vhostaccel.lab.state import HostState
+from vhostaccel.local.guests import Guests, Says
+from vhostaccel.local.placement import DATAPATH_CPU, put_on_datapath_cpu
+from vhostaccel.local.spec import HostSpec
 from vhostaccel.modes.table import MODES
-from vhostaccel.nai.hook_file import install_hook
 from vhostaccel.observe.cpuprobe import GAP_US
 from vhostaccel.observe.point import DisturbanceResult
 from vhostaccel.observe.probe import Probe
-from vhostaccel.observe.sample import (
-    GuestCounts,
-    LeaseCounts,
-    Liveness,
-    NetdevCounts,
-    Pings,
-    Sample,
-    Tally,
-)
-from vhostaccel.scenario.model import DisturbanceSpec, GuestKind, GuestSpec, Placement
+from vhostaccel.observe.sample import LeaseCounts, Liveness, Pings, Sample, Tally
+from vhostaccel.scenario.model import DisturbanceSpec, Placement
 
-DATAPATH_CPU = 0
-_GUEST_TIMEOUT_S = 180.0
 _ICOUNT_GAP_US = 1
 """A thousand instructions: less than any interrupt, more than a step of the counter."""
 _STOCK = ("tun", "igb", "vhost_net")
-
-Says = Callable[[Any], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSpec:
-    """What the host under test is made ready for."""
-
-    modes: tuple[str, ...]
-    """Those that `use` will be asked for."""
-    placement: Placement
-    threaded_napi: bool
-    guest: GuestSpec
-    kernel_image: str
-    guest_image: str
-    vfwd: str
-    cpuprobe: str
-    anchor: str | None
-    """The companion module for emulated NICs, or None on real ones."""
-    modules: str | None
-    """Folder of the project's own modules, or None for the distribution's."""
-    icount: bool = False
-    """Whether its clock counts instructions."""
-    libvirt_hook: bool = False
-    """Whether libvirt starts with our hook in its place."""
 
 
 class LocalHost:
@@ -81,11 +42,10 @@ class LocalHost:
     def __init__(self, says: Says = lambda _: None) -> None:
         self._says = says
         self._state = HostState()
-        self._guests: list[Guest] = []
+        self._guests: Guests | None = None
         self._probe: Probe | None = None
         self._mode = MODES["tap"]
         self._attached: list[Interface] = []
-        self._plans: tuple[GuestPlan, ...] = ()
         self._nics: tuple[Nic, ...] = ()
         self._network: Network | None = None
         self._modules: tuple[str, ...] = ()
@@ -99,7 +59,7 @@ class LocalHost:
             GuestError: If a guest does not come up.
             SkipError: If a mode cannot be had here.
         """
-        self._plans = tuple(map(plan_guest, range(spec.guest.count)))
+        guests = self._guests = Guests(spec, self._state, self._says)
         drivers.load(None if spec.modules is None else Path(spec.modules))
         if spec.anchor is not None:
             run(("insmod", spec.anchor), hint="`make setup` builds it anew")
@@ -110,7 +70,7 @@ class LocalHost:
         self._modules = _STOCK if spec.modules is None else drivers.OWN
         for index, nic in enumerate(self._nics):
             network.add_bridge(BRIDGES[index], nic)
-            for plan in self._plans:
+            for plan in guests.plans:
                 interface = plan.interfaces[index]
                 network.add_station(nic, interface.station_mac)
                 network.add_address(BRIDGES[index], interface.host_address)
@@ -118,8 +78,8 @@ class LocalHost:
                 self._state.write(nic.folder / "threaded", "1")
         self._one_cpu = spec.placement is Placement.ONE_CPU
         self._place()
-        versions = self._start_guests(spec, network)
-        self._start_probe(spec)
+        versions = guests.start(network)
+        self._start_probe(spec, guests)
         return _environment(self._nics) | versions | drivers.describe(spec.modules)
 
     def use(self, mode: str) -> None:
@@ -137,7 +97,7 @@ class LocalHost:
             )
         self._mode = MODES[mode]
         try:
-            for interface in self._interfaces():
+            for interface in self._prepared_guests().interfaces:
                 self._attach(interface)
         except VhostAccelError:
             self._leave_mode()
@@ -189,16 +149,9 @@ class LocalHost:
         left += [f"tap {name} is still there" for name in remaining_taps("nfv")]
         return tuple(left)
 
-    def _interfaces(self) -> Iterator[Interface]:
-        return (interface for plan in self._plans for interface in plan.interfaces)
-
     def _site(self, number: int) -> Site:
-        guest, network = self._guests[number], self._network
-        if not isinstance(guest, VmGuest) or network is None:
-            raise LabError(
-                f"guest {guest.plan.name} cannot be disturbed: it is no VM",
-                hint='write kind = "vm" in [guest]',
-            )
+        guest, network = self._prepared_guests().vm(number), self._network
+        assert network is not None
         return Site(
             guest=guest,
             ports=network,
@@ -231,71 +184,21 @@ class LocalHost:
         return tuple(left)
 
     def _place(self) -> None:
-        if not self._one_cpu:
-            return
-        for nic in self._nics:
-            for number in (nic.folder / "device" / "msi_irqs").iterdir():
-                path = Path("/proc/irq") / number.name / "smp_affinity_list"
-                if path.exists() and path.read_text().strip() != str(DATAPATH_CPU):
-                    self._state.write(path, str(DATAPATH_CPU))
-            for thread in _threads_named(f"napi/{nic.name}-"):
-                os.sched_setaffinity(thread, {DATAPATH_CPU})
+        if self._one_cpu:
+            put_on_datapath_cpu(self._nics, self._state)
 
-    def _start_guests(self, spec: HostSpec, network: Network) -> dict[str, str]:
-        cpus = str(DATAPATH_CPU) if spec.placement is Placement.ONE_CPU else None
-        files = GuestFiles(
-            kernel_image=Path(spec.kernel_image),
-            image=Path(spec.guest_image),
-            vfwd=Path(spec.vfwd),
-        )
-        if spec.guest.kind is GuestKind.VFWD:
-            for plan in self._plans:
-                for interface in plan.interfaces:
-                    network.add_tap(interface.tap, interface.bridge)
-                self._add(VfwdGuest(plan, files, cpus=cpus))
-            return {}
-        self._says("starting libvirt")
-        daemon: Libvirtd = start_libvirtd(install_hook if spec.libvirt_hook else None)
-        self._state.defer("end libvirtd", daemon.stop)
-        hypervisor = Hypervisor()
-        self._state.defer("leave libvirt", hypervisor.close)
-        for plan in self._plans:
-            self._says(f"starting guest {plan.name}")
-            started = time.monotonic()
-            guest = VmGuest(
-                plan,
-                hypervisor,
-                files,
-                memory=spec.guest.memory,
-                cpus=cpus,
-                timeout_s=_GUEST_TIMEOUT_S,
-            )
-            self._add(guest)
-            took_s = time.monotonic() - started
-            self._says(f"guest {plan.name} answers after {took_s:.1f} s")
-        version = hypervisor.version()
-        return {"libvirt": version.libvirt, "guest QEMU": version.qemu}
-
-    def _add(self, guest: Guest) -> None:
-        self._guests.append(guest)
-        self._state.defer(f"end guest {guest.plan.name}", guest.stop)
-
-    def _start_probe(self, spec: HostSpec) -> None:
+    def _start_probe(self, spec: HostSpec, guests: Guests) -> None:
         netdevs = [nic.name for nic in self._nics] + list(BRIDGES)
-        for plan in self._plans:
-            netdevs += [interface.tap for interface in plan.interfaces]
-        by_name = {guest.plan.name: guest for guest in self._guests}
+        netdevs += [interface.tap for interface in guests.interfaces]
         self._probe = Probe(
             cpuprobe=Path(spec.cpuprobe),
             datapath_cpu=DATAPATH_CPU,
             netdevs=netdevs,
-            processes={guest.pid: guest.plan.name for guest in self._guests},
-            ask_guest=lambda name, timeout_s: _counts(by_name[name], timeout_s),
-            beat=lambda name, timeout_s: by_name[name].beat(timeout_s),
+            processes=guests.processes,
+            ask_guest=guests.counters,
+            beat=guests.beat,
             read_leases=self._leases,
-            pinged={}
-            if spec.guest.kind is GuestKind.VFWD
-            else {i.tap: (i.address, i.bridge) for i in self._interfaces()},
+            pinged=guests.pinged,
             gap_us=_ICOUNT_GAP_US if spec.icount else GAP_US,
         )
         self._state.defer("end the probe", self._probe.stop)
@@ -312,41 +215,15 @@ class LocalHost:
             for tap, lease in self._mode.leases().items()
         }
 
+    def _prepared_guests(self) -> Guests:
+        if self._guests is None:
+            raise RuntimeError("prepare() comes first")
+        return self._guests
+
     def _running_probe(self) -> Probe:
         if self._probe is None:
             raise RuntimeError("prepare() comes first")
         return self._probe
-
-
-def _counts(guest: Guest, timeout_s: float) -> GuestCounts | None:
-    values = guest.counters(timeout_s)
-    if values is None:
-        return None
-    fields = (
-        "rx_packets", "rx_dropped", "rx_missed", "rx_errors",
-        "tx_packets", "tx_dropped", "tx_errors",
-    )  # fmt: skip
-    a, b = values[:7], values[7:14]
-    return GuestCounts(
-        interfaces=(
-            NetdevCounts(**dict(zip(fields, a, strict=True))),
-            NetdevCounts(**dict(zip(fields, b, strict=True))),
-        ),
-        ip_forwarded=values[14],
-        ip_dropped=values[15],
-    )
-
-
-def _threads_named(prefix: str) -> list[int]:
-    found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            name = comm.read_text()
-        except OSError:
-            continue
-        if name.startswith(prefix):
-            found.append(int(comm.parent.name))
-    return found
 
 
 def _environment(nics: tuple[Nic, ...]) -> dict[str, str]:
