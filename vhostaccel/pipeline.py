@@ -9,7 +9,6 @@ The record is written after every point, so that a run cut short keeps what it m
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,8 +96,7 @@ class Execution:
                 self._run, environment=self._run.environment | bed.facts
             )
             machine = bed.machine
-            generator = Generator(machine.wire("a"), machine.wire("b"))
-            with closing(generator):
+            with Generator(machine.wire("a"), machine.wire("b")) as generator:
                 trials = Trials(
                     scenario,
                     bed.host,

@@ -9,10 +9,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests.waiting import expect_soon
 from vhostaccel.lab.processes import ProcessId
 
 LIMIT_S = 10.0
@@ -22,14 +22,6 @@ subprocess.Popen([sys.executable, "-m", "vhostaccel.lab.keeper", sys.argv[1], "o
     "sleep", "600"], stdin=subprocess.PIPE)
 time.sleep(600)
 """
-
-
-def expect_soon(condition, what):
-    deadline = time.monotonic() + LIMIT_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {LIMIT_S:g} s: {what}"
-        time.sleep(0.02)
-    return value
 
 
 def state_of(folder):

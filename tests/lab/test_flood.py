@@ -10,11 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import expect_soon
 from vhostaccel.lab.machine import labs_folder
 from vhostaccel.lab.processes import ProcessId
 
@@ -37,14 +37,6 @@ def labs():
     return set(labs_folder().iterdir()) if labs_folder().is_dir() else set()
 
 
-def expect_soon(condition, what, limit_s=LIMIT_S):
-    deadline = time.monotonic() + limit_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
-        time.sleep(0.05)
-    return value
-
-
 def new_lab(before):
     """Wait for a lab that runs, and return keeper and QEMU."""
 
@@ -54,7 +46,7 @@ def new_lab(before):
                 return json.loads((folder / "state.json").read_text())
         return None
 
-    state = expect_soon(running, "a lab runs")
+    state = expect_soon(running, "a lab runs", LIMIT_S)
     return ProcessId(**state["keeper"]), ProcessId(**state["qemu"])
 
 
@@ -109,7 +101,9 @@ def test_a_killed_qemu_is_one_clear_error_and_status_3(flood, tmp_path):
     before = labs()
     process = flood("--sweeps", "1", "--rates", "600")
     _, qemu = new_lab(before)
-    expect_soon(lambda: "frames are forwarded" in said(tmp_path), "the flood begins")
+    expect_soon(
+        lambda: "frames are forwarded" in said(tmp_path), "the flood begins", LIMIT_S
+    )
     qemu.send(signal.SIGKILL)
     assert process.wait(60.0) == 3
     assert "the lab died" in said(tmp_path) or "wire" in said(tmp_path)

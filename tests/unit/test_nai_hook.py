@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.nai_factories import UUID, domain_xml
+from tests.waiting import expect_soon
 from vhostaccel.nai import hook
 from vhostaccel.nai.hook_file import (
     hook_installed,
@@ -56,10 +57,7 @@ def run(path, *arguments, xml):
 
 
 def noted(out):
-    deadline = time.monotonic() + 5
-    while not out.exists():
-        assert time.monotonic() < deadline, "the hook started nothing"
-        time.sleep(0.01)
+    expect_soon(out.exists, "the hook starts something")
     return out.read_text()
 
 

@@ -3,12 +3,13 @@
 
 import errno
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.generic import AsyncGenericNetlinkSocket, GenericNetlinkSocket
 
+from vhostaccel.closing import Closing
 from vhostaccel.errors import NaiError, SetupError
 from vhostaccel.nai.events import Events, KernelEvents
 from vhostaccel.nai.family import (
@@ -93,7 +94,7 @@ class _Socket(GenericNetlinkSocket):  # type: ignore[misc]  # no annotations
     async_class = _AsyncSocket
 
 
-class KernelNai:
+class KernelNai(Closing):
     """The module nai of the running kernel.
 
     Args:
@@ -108,12 +109,6 @@ class KernelNai:
     ) -> None:
         self._new_socket = new_socket
         self._socket = self._bound(FqMessage)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leave."""

@@ -5,8 +5,9 @@ import errno
 import select
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from vhostaccel.closing import Closing
 from vhostaccel.nai.model import Event, EventKind, event_from
 
 _BYTES = 1 << 16
@@ -25,7 +26,7 @@ class Events(Protocol):
         """Leave."""
 
 
-class KernelEvents:
+class KernelEvents(Closing):
     """Events of the running kernel.
 
     Args:
@@ -52,12 +53,6 @@ class KernelEvents:
             event = self.wait(None)
             if event is not None:
                 yield event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leave."""

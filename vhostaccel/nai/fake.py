@@ -6,10 +6,10 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from vhostaccel.closing import Closing
 from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode
 from vhostaccel.nai.model import (
     Attached,
@@ -23,7 +23,7 @@ from vhostaccel.nai.model import (
 from vhostaccel.nai.refusals import refused
 
 
-class FakeEvents:
+class FakeEvents(Closing):
     """Events that a test has put there, each given out at once."""
 
     def __init__(self, queued: deque[Event]) -> None:
@@ -38,17 +38,11 @@ class FakeEvents:
         while self._queued:
             yield self._queued.popleft()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Leave."""
 
 
-class FakeNai:
+class FakeNai(Closing):
     """Ports and virtqueues that a test sets up and that leases connect.
 
     Args:
@@ -66,12 +60,6 @@ class FakeNai:
         self.asked = 0
         """How often `attach` was called."""
         self._next = 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leave."""

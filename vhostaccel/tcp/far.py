@@ -2,9 +2,9 @@
 """A station as the measurement sees it: a process to be called."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from vhostaccel.closing import Closing
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.tcp.model import LinkCounts, Receiving, Sending
 from vhostaccel.traffic.child import Child
@@ -14,7 +14,7 @@ _BOOT_TIMEOUT_S = 40.0
 _CALL_TIMEOUT_S = 90.0
 
 
-class RemoteStation:
+class RemoteStation(Closing):
     """Starts a station's process and calls it.
 
     The process ends with the thread that made it (PR_SET_PDEATHSIG), so make it in one
@@ -76,17 +76,6 @@ class RemoteStation:
     def close(self) -> None:
         """End the station at once; twice does no harm."""
         self._child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _call(self, name: str, **arguments: object) -> Any:
         self._ask(name, **arguments)

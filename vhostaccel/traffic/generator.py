@@ -6,9 +6,9 @@ and ends it.
 """
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from vhostaccel.closing import Closing
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.errors import TrafficError
 from vhostaccel.traffic.child import Child
@@ -61,7 +61,7 @@ class TrafficGenerator(Protocol):
         ...
 
 
-class Generator:
+class Generator(Closing):
     """The real generator, on the two wires of a lab.
 
     It ends with the thread that made it (PR_SET_PDEATHSIG), so make it in one that
@@ -117,17 +117,6 @@ class Generator:
     def close(self) -> None:
         """End the generator at once, also within a trial; twice does no harm."""
         self._child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _receive(self, key: str, timeout: Seconds) -> Any:
         late = (

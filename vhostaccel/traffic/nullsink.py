@@ -10,11 +10,10 @@ import select
 import socket
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from vhostaccel.closing import Closing
 from vhostaccel.traffic.collector import cut
 
 _CHUNK_BYTES = 1 << 20
@@ -66,7 +65,7 @@ class _End:
         self.listener.close()
 
 
-class NullSink:
+class NullSink(Closing):
     """Reads both wires in a thread of its own until it is closed."""
 
     def __init__(
@@ -121,17 +120,6 @@ class NullSink:
         self._tell()
         self._thread.join()
         os.close(self._told)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tell(self) -> None:
         os.eventfd_write(self._told, 1)
