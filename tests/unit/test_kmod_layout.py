@@ -36,6 +36,25 @@ def test_what_is_rebuilt_and_what_a_patch_changes_is_taken_from_the_source(tmp_p
     assert "drivers/vhost/net.c" not in part.pristine
 
 
+def test_what_an_earlier_patch_or_we_made_is_not_taken_from_the_source(tmp_path):
+    create = (
+        PATCH.partition("---\n")[0]
+        + "---\n--- /dev/null\n+++ b/net/new.h\n@@ -0,0 +1 @@\n+int new;\n"
+    )
+    change = PATCH.replace("drivers/vhost/net.c", "net/new.h")
+    ours = PATCH.replace("drivers/vhost/net.c", "net/nai/nai_core.c")
+    part = make_kmod(
+        tmp_path,
+        **{
+            "patches/6.12/0002-create.patch": create,
+            "patches/6.12/0003-change.patch": change,
+            "patches/6.12/0004-ours.patch": ours,
+        },
+    )
+    assert part.changed == ("drivers/vhost/net.c",)
+    assert not {"net/new.h", "net/nai/nai_core.c"} & {*part.pristine}
+
+
 def test_a_tree_holds_the_source_our_files_the_hunks_and_how_to_build(tmp_path):
     part, tree = make_kmod(tmp_path / "kmod"), tmp_path / "tree"
     tree.mkdir()

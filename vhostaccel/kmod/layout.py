@@ -54,10 +54,16 @@ class KernelPart:
     """What an out-of-tree build needs besides, by its place in the assembled tree."""
 
     @property
+    def changed(self) -> tuple[str, ...]:
+        """Return the files of the pristine source that we patch."""
+        touched = {path for patch in self.patches for path in patch.changes}
+        made = {path for patch in self.patches for path in patch.creates}
+        return tuple(sorted(touched - made - self.own.keys()))
+
+    @property
     def pristine(self) -> tuple[str, ...]:
         """Return what is copied from the pristine source, files and folders."""
-        touched = {path for patch in self.patches for path in patch.changes}
-        alone = [path for path in sorted(touched) if not _is_below(path, REBUILT)]
+        alone = [path for path in self.changed if not _is_below(path, REBUILT)]
         return (*REBUILT, *alone)
 
     @property

@@ -15,7 +15,7 @@ from vhostaccel.kmod.answers import Answer, read_answers
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.patch import apply_patch
 from vhostaccel.kmod.series import Series, read_series
-from vhostaccel.kmod.tree import place
+from vhostaccel.kmod.tree import copy_pristine, place
 from vhostaccel.lab.provision import PROJECT
 from vhostaccel.lab.storage import storage_error
 
@@ -67,10 +67,21 @@ class Repository:
         done = command.run(argv, cwd=self.folder, env=self._environment(), hint=_HINT)
         return done.output
 
-    def start(self, source: Path) -> None:
-        """Fill it with the pristine source, as one commit tagged `pristine`."""
-        shutil.copytree(source, self.folder, symlinks=True, dirs_exist_ok=True)
-        (self.folder / "parts").unlink(missing_ok=True)
+    def start(self, source: Path, paths: tuple[str, ...] | None = None) -> None:
+        """Fill it with pristine source, as one commit tagged `pristine`.
+
+        Args:
+            source: where it is.
+            paths: the files that are needed; all of it if None.
+
+        Raises:
+            SetupError: If the source lacks one.
+        """
+        if paths is None:
+            shutil.copytree(source, self.folder, symlinks=True, dirs_exist_ok=True)
+            (self.folder / "parts").unlink(missing_ok=True)
+        else:
+            copy_pristine(paths, source, self.folder)
         self.git("init", "--quiet", "--initial-branch=series")
         self.commit("Pristine source\n", signed=False)
         self.git("tag", "pristine")
@@ -105,7 +116,8 @@ def publish(part: KernelPart, source: Path, output: Path) -> tuple[Path, ...]:
     series = read_series(part)
     with TemporaryDirectory(prefix="vhostaccel-series-") as folder:
         repository = Repository(Path(folder), find_author())
-        repository.start(source)
+        # Thousands of files that no patch touches would only be copied and hashed.
+        repository.start(source, part.changed)
         return write_series(series, read_answers(), repository, output)
 
 
