@@ -10,12 +10,6 @@ from markupsafe import Markup
 from vhostaccel import __version__
 from vhostaccel.report.hops import hop_tables
 from vhostaccel.report.junit import claim_sentence
-from vhostaccel.report.plots import (
-    cpu_figure,
-    egress_figure,
-    latency_figure,
-    lost_figure,
-)
 from vhostaccel.report.record import write_whole
 from vhostaccel.report.run import Run
 from vhostaccel.report.series import Series, series_of
@@ -39,6 +33,9 @@ def render_page(runs: Sequence[Run]) -> str:
     Raises:
         ValueError: If there is no run.
     """
+    # matplotlib takes longer to load than most commands to end.
+    from vhostaccel.report import plots
+
     if not runs:
         raise ValueError("a page needs at least one run")
     series = series_of(runs)
@@ -48,10 +45,10 @@ def render_page(runs: Sequence[Run]) -> str:
         runs=runs,
         series=series,
         figures={
-            "egress": Markup(egress_figure(series)),
-            "lost": Markup(lost_figure(series)),
-            "latency": Markup(latency_figure(series)),
-            "cpu": Markup(cpu_figure(series)),
+            "egress": Markup(plots.egress_figure(series)),
+            "lost": Markup(plots.lost_figure(series)),
+            "latency": Markup(plots.latency_figure(series)),
+            "cpu": Markup(plots.cpu_figure(series)),
         },
         verdicts=_verdict_lines(series),
         environment=_environment_lines(runs),
