@@ -110,15 +110,27 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     assert names(tmp_path) == ["record.json"]
 
 
-def test_a_place_that_is_no_folder_is_told(tmp_path):
+def test_a_place_that_refuses_is_told(tmp_path):
     if os.geteuid() == 0:
         # Root passes permission bits; the kernel's own files refuse even root.
         place = Path("/proc/vhostaccel")
     else:
         place = tmp_path / "locked" / "file"
         place.parent.mkdir(mode=0o500)
-    with pytest.raises((StorageError, FileNotFoundError)):
+    with pytest.raises(StorageError, match=f"cannot write {place}"):
         storage.write_atomic(place, b"x")
+
+
+@pytest.mark.parametrize(
+    "place", ["file/record.json", "file/sub/record.json", "folder"]
+)
+def test_a_path_through_a_file_or_to_a_folder_is_told(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="cannot write") as caught:
+        storage.write_atomic(tmp_path / place, b"x")
+    assert "choose another place" in caught.value.hint
+    assert names(tmp_path) == ["file", "folder"]
 
 
 def test_keys_tell_parts_apart():

@@ -17,6 +17,8 @@ _REFUSALS = (
     errno.EROFS,
 )  # fmt: skip
 """What a disk answers; any other OSError is somebody's bug and passes unchanged."""
+_MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
+"""What is answered where a path cannot be."""
 
 
 def cache_dir() -> Path:
@@ -77,6 +79,8 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
+        if error.errno in _MISPLACED:
+            raise storage_error(path, error) from error
         _raise_if_refused(path, error)
         raise
     finally:
@@ -112,6 +116,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Say why ``path`` could not be written, how much is free and what helps."""
     reason = error.strerror or str(error)
+    if error.errno in _MISPLACED:
+        return StorageError(
+            f"cannot write {path}: {reason}",
+            hint="a part of that path is a file where a folder is wanted, or the other "
+            "way round; choose another place",
+        )
     return StorageError(
         f"cannot write {path}: {reason} ({_mib(free_bytes(path))} free there)",
         hint=_hint(path),
@@ -168,4 +178,4 @@ def _hint(path: Path) -> str:
             f"free space or rights there, or choose another cache folder with "
             f"XDG_CACHE_HOME=/some/where (now {cache_dir().parent})"
         )
-    return "free space or rights there, or choose another folder"
+    return "free space or rights there, or choose another folder, as with --output"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from vhostaccel.report.record import write_whole
+from vhostaccel.lab.storage import write_atomic
 from vhostaccel.report.run import Run
 from vhostaccel.verify.verdict import ClaimResult, Status
 
@@ -46,7 +46,7 @@ def write_junit(
     Raises:
         StorageError: If it cannot be written.
     """
-    write_whole(path, junit_xml(runs, not_run))
+    write_atomic(path, junit_xml(runs, not_run).encode())
 
 
 def claim_sentence(claim: ClaimResult) -> str:

@@ -8,9 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from vhostaccel import __version__
+from vhostaccel.lab.storage import write_atomic
 from vhostaccel.report.hops import hop_tables
 from vhostaccel.report.junit import claim_sentence
-from vhostaccel.report.record import write_whole
 from vhostaccel.report.run import Run
 from vhostaccel.report.series import Series, series_of
 from vhostaccel.report.summary import show_duration, show_lost, show_value
@@ -70,7 +70,7 @@ def write_page(runs: Sequence[Run], path: Path) -> None:
     Raises:
         StorageError: If it cannot be written.
     """
-    write_whole(path, render_page(runs))
+    write_atomic(path, render_page(runs).encode())
 
 
 def _template() -> Template:

@@ -7,14 +7,13 @@ each figure is written once and a record reads back as the same run.
 """
 
 import json
-import os
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from vhostaccel.codec import CodecError, from_plain, to_plain
-from vhostaccel.errors import StorageError, UsageError
+from vhostaccel.errors import UsageError
+from vhostaccel.lab.storage import write_atomic
 from vhostaccel.observe.point import Point
 from vhostaccel.report.run import ModeResult, Run
 from vhostaccel.verify.curve import peak_fps
@@ -69,7 +68,8 @@ def write_record(run: Run, folder: Path) -> Path:
     path = folder / FILE_NAME
     # One level of points per line would be thousands of lines; indent 1 keeps diffs
     # readable at a few hundred kB.
-    write_whole(path, json.dumps(to_record(run), indent=1, allow_nan=False) + "\n")
+    text = json.dumps(to_record(run), indent=1, allow_nan=False) + "\n"
+    write_atomic(path, text.encode())
     return path
 
 
@@ -94,30 +94,6 @@ def read_record(path: Path) -> Run:
             f"{file} is no record of a run: {error}",
             hint="give the folder of a run, or run the scenario again",
         ) from None
-
-
-def write_whole(path: Path, written: str) -> None:
-    """Write a text file so that a reader sees all of it or the one before.
-
-    Raises:
-        StorageError: If it cannot be written; nothing is left behind then.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(written)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}",
-            hint=f"`df {path.parent}`; choose another folder with --output",
-        ) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def _nearest(path: Path) -> str:

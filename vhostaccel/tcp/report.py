@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vhostaccel.codec import to_plain
-from vhostaccel.report.record import write_whole
+from vhostaccel.lab.storage import write_atomic
 from vhostaccel.tcp.cells import Cell, Ratio, Spread, cells_of
 from vhostaccel.tcp.model import CONGESTION_CONTROL, TcpRun
 
@@ -48,8 +48,8 @@ def write_files(run: TcpRun, folder: Path) -> None:
         StorageError: If they cannot be written.
     """
     record = json.dumps(to_record(run), indent=1, allow_nan=False)
-    write_whole(folder / "record.json", record + "\n")
-    write_whole(folder / "tcp.md", markdown(run))
+    write_atomic(folder / "record.json", f"{record}\n".encode())
+    write_atomic(folder / "tcp.md", markdown(run).encode())
 
 
 def table(run: TcpRun) -> RenderableType:
