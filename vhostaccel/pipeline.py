@@ -65,11 +65,14 @@ class Execution:
         """Run every mode and return what came of it.
 
         Raises:
-            ProvideError: If the lab or a guest failed; the record keeps what there is.
+            ProvideError: If the folder cannot be written, or the lab or a guest failed;
+                the record keeps what there is.
             SkipError: If no mode of the scenario can be had.
         """
         scenario = self._run.scenario
         wanted = modes_to_run(scenario)
+        # A folder that cannot be written is told before the lab has booted.
+        self._record(complete=False, why="the run has not ended")
         try:
             self._run_modes(wanted, provided)
         except BaseException as error:

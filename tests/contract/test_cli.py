@@ -35,6 +35,9 @@ def test_help_names_every_command():
     [
         (("flood-test", "--mode", "warp"), "no mode warp"),
         (("flood-test", "--rates", "600,many"), "many"),
+        (("flood-test", "--rates", "600,0"), "no list of numbers above 0"),
+        (("flood-tst",), "Did you mean 'flood-test'?"),
+        (("lab", "up", "--guests", "0"), "'--guests'"),
         (("flood-test", "--scenario", "nowhere.toml"), "nowhere.toml"),
         (("run", "nowhere"), "nowhere"),
         (("frobnicate",), "No such command"),

@@ -18,6 +18,7 @@ from vhostaccel.guests.plan import NIC_MACS
 from vhostaccel.host import RemoteHost
 from vhostaccel.lab.machine import boot, find
 from vhostaccel.modes.table import MODES
+from vhostaccel.scenario.fields import MOST_CPUS, MOST_GUESTS
 from vhostaccel.scenario.model import GuestSpec, LabSpec
 from vhostaccel.testbed import host_spec, provide
 
@@ -31,9 +32,21 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--cpus", default=2, show_default=True, help="CPUs of the lab.")
+@click.option(
+    "--cpus",
+    type=click.IntRange(1, MOST_CPUS),
+    default=2,
+    show_default=True,
+    help="CPUs of the lab.",
+)
 @click.option("--guest/--no-guest", default=True, help="Start the NFV guest nfv0.")
-@click.option("--guests", default=1, show_default=True, help="How many guests.")
+@click.option(
+    "--guests",
+    type=click.IntRange(1, MOST_GUESTS),
+    default=1,
+    show_default=True,
+    help="How many guests.",
+)
 @click.option(
     "--mode",
     type=click.Choice(list(MODES)),
@@ -71,7 +84,13 @@ def up(cpus: int, guest: bool, guests: int, mode: str, libvirt_hook: bool) -> No
 
 @lab.command(context_settings={"ignore_unknown_options": True})
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--timeout", default=600.0, show_default=True, help="Limit [s].")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Limit [s].",
+)
 def exec(argv: tuple[str, ...], timeout: float) -> int:
     """Run a program in the lab; ends with its exit status."""
     machine = find(_NAME)

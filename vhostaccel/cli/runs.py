@@ -36,7 +36,7 @@ from vhostaccel.scenario.finder import find_scenarios
 from vhostaccel.scenario.model import Scenario
 from vhostaccel.scenario.reader import Vocabulary, read_scenario
 from vhostaccel.testbed import provide
-from vhostaccel.units import UnitError, frames_per_second
+from vhostaccel.units import FramesPerSecond, UnitError, frames_per_second
 from vhostaccel.verify.judge import VERDICTS
 from vhostaccel.verify.verdict import Status
 
@@ -51,7 +51,12 @@ _EXIT = {
 
 
 @click.command("flood-test")
-@click.option("--scenario", type=click.Path(path_type=Path), default=_DEFAULT)
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    default=_DEFAULT,
+    help=f"Scenario file [{_DEFAULT.relative_to(PROJECT)}].",
+)
 @click.option("--mode", help="Run this mode only; others of the scenario are left out.")
 @click.option("--sweeps", type=click.IntRange(1), help="Repetitions of the sweep.")
 @click.option("--rates", help='Loads per direction: "600,2400,40000" [frames/s].')
@@ -85,12 +90,19 @@ def flood_test(
 def run(
     paths: tuple[Path, ...], output: Path | None, junit: Path | None, as_json: bool
 ) -> int:
-    """Run scenario files or folders, one line each."""
+    """Run scenario files or folders, one line each.
+
+    Without PATHS all of the project's are run.
+    """
     scenarios = [_read(path) for path in find_scenarios(paths or (SCENARIOS,))]
     done: list[Run] = []
     not_run: dict[str, str] = {}
     statuses = []
+    target = junit or (output or Path("runs")) / "junit.xml"
     for scenario in scenarios:
+        # A run cut short leaves what was done, and a place that cannot be written is
+        # told before hours have passed.
+        write_junit(done, target, not_run)
         try:
             result = _execute(scenario, _run_folder(scenario, output))
         except VhostAccelError as error:
@@ -105,7 +117,7 @@ def run(
             click.echo(json.dumps(to_record(result)))
         else:
             Console().print(one_line(result))
-    write_junit(done, junit or (output or Path("runs")) / "junit.xml", not_run)
+    write_junit(done, target, not_run)
     # Our bug outranks a failed verdict, that a lab not provided, and that a skip.
     ranked = (EXIT_BUG, EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)
     return next((status for status in ranked if status in statuses), EXIT_PASSED)
@@ -141,13 +153,7 @@ def _changed(
     if sweeps is not None:
         traffic = replace(traffic, sweeps=sweeps)
     if rates is not None:
-        try:
-            read = [frames_per_second(f"{rate} frames/s") for rate in rates.split(",")]
-        except UnitError as error:
-            raise UsageError(
-                f"--rates {rates}: {error}", hint="--rates 600,2400,40000"
-            ) from None
-        traffic = replace(traffic, rates=tuple(sorted(read)))
+        traffic = replace(traffic, rates=_rates(rates))
     if mode is not None:
         if mode not in MODES:
             raise UsageError(
@@ -157,6 +163,19 @@ def _changed(
         claims = tuple(claim for claim in scenario.claims if claim.mode == mode)
         scenario = replace(scenario, modes=(mode,), claims=claims)
     return replace(scenario, traffic=traffic)
+
+
+def _rates(text: str) -> tuple[FramesPerSecond, ...]:
+    try:
+        found = {frames_per_second(f"{rate} frames/s") for rate in text.split(",")}
+    except UnitError:
+        found = set()
+    if not found or min(found) == 0:
+        raise UsageError(
+            f"--rates {text!r} is no list of numbers above 0",
+            hint="--rates 600,2400,40000, in frames/s and per direction",
+        )
+    return tuple(sorted(found))
 
 
 def _execute(scenario: Scenario, folder: Path) -> Run:

@@ -28,13 +28,21 @@ _MOST_STREAMS = 64
 
 
 @click.command("tcp-test")
-@click.option("--streams", default="1,8", help='Parallel streams: "1,8".')
-@click.option("--repeats", type=click.IntRange(1), default=5, help="Turns of each way.")
+@click.option("--streams", default="1,8", show_default=True, help="Parallel streams.")
 @click.option(
-    "--seconds", type=click.FloatRange(_SHORTEST_S), default=8.0,
+    "--repeats",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Turns of each way.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(_SHORTEST_S), default=8.0, show_default=True,
     help="Length of a trial; the first second is not measured.",
 )  # fmt: skip
-@click.option("--modes", default="tap,copy", help="Modes that take turns.")
+@click.option(
+    "--modes", default="tap,copy", show_default=True, help="Modes that take turns."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record.")
 def tcp_test(

@@ -55,10 +55,13 @@ class Measurement:
         """Run every turn and return what came of it.
 
         Raises:
-            ProvideError: If lab, guest or stations failed; the record keeps what there is.
+            ProvideError: If the folder cannot be written, or lab, guest or stations
+                failed; the record keeps what there is.
             SkipError: If a mode cannot be had.
         """
         spec = self._run.spec
+        # A folder that cannot be written is told before the lab has booted.
+        self._keep()
         with open_testbed(
             "tcp",
             spec.modes,

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A place that cannot be written is told before anything long, and what was done is kept."""
+
+import pytest
+from click.testing import CliRunner
+
+from tests.factories import make_run, make_scenario
+from tests.kernel_part import make_kernel
+from vhostaccel import pipeline
+from vhostaccel.cli import runs
+from vhostaccel.errors import LabError, StorageError
+from vhostaccel.pipeline import Execution
+from vhostaccel.report.record import read_record
+from vhostaccel.tcp import run as tcp
+from vhostaccel.tcp.model import TcpSpec
+
+SCENARIO = """
+about = "a scenario"
+modes = ["tap"]
+[traffic]
+rates = ["600 frames/s"]
+[[claim]]
+verdict = "livelock"
+mode = "tap"
+expect = "fail"
+"""
+
+
+@pytest.fixture
+def scenarios(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / "area").mkdir(exist_ok=True)
+        (tmp_path / "area" / f"{name}.toml").write_text(SCENARIO)
+    return tmp_path / "area"
+
+
+def no_lab(*_, **__):
+    raise LabError("the lab was booted", hint="none")
+
+
+def execute(folder):
+    execution = Execution(
+        make_scenario(), folder, command="test", report=lambda line: None
+    )
+    execution.execute(make_kernel(folder.parent))  # type: ignore[arg-type]  # not used
+
+
+def measure(folder):
+    measurement = tcp.Measurement(
+        TcpSpec(), folder, command="test", report=lambda line: None
+    )
+    measurement.execute(make_kernel(folder.parent))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("start", "module"), [(execute, pipeline), (measure, tcp)], ids=["flood", "tcp"]
+)
+def test_a_folder_that_cannot_be_written_is_told_before_a_lab_boots(
+    tmp_path, monkeypatch, start, module
+):
+    monkeypatch.setattr(module, "open_testbed", no_lab)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot write"):
+        start(tmp_path / "file")
+    with pytest.raises(LabError):
+        start(tmp_path / "folder")
+
+
+def test_a_run_without_a_lab_leaves_a_record_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "open_testbed", no_lab)
+    with pytest.raises(LabError):
+        execute(tmp_path / "run")
+    run = read_record(tmp_path / "run")
+    assert (run.complete, run.why) == (False, "cut short: the lab was booted")
+
+
+def test_a_place_for_junit_that_cannot_be_written_is_told_first(
+    scenarios, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(runs, "_execute", no_lab)
+    argv = [str(scenarios), "--junit", str(tmp_path), "--output", str(tmp_path)]
+    done = CliRunner().invoke(runs.run, argv)
+    assert isinstance(done.exception, StorageError)
+
+
+def test_runs_that_are_cut_short_leave_the_junit_of_those_done(
+    scenarios, tmp_path, monkeypatch
+):
+    left = [make_run()]
+
+    def one_only(*_):
+        if not left:
+            raise KeyboardInterrupt
+        return left.pop()
+
+    monkeypatch.setattr(runs, "_execute", one_only)
+    junit = tmp_path / "junit.xml"
+    CliRunner().invoke(runs.run, [str(scenarios), "--junit", str(junit)])
+    assert 'tests="1"' in junit.read_text()
