@@ -76,6 +76,8 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ("600 frames/s", "60 kframes/s", ":9: [traffic] rates: must name each rate once, lowest first"),
         ('["600 frames/s", "40 kframes/s"]', "[]", ":9: [traffic] rates: must be a list with at least one item"),
         ('rates = ["600 frames/s", "40 kframes/s"]', "", ":8: [traffic] rates is missing"),
+        ('"a-to-b"', '"a-to-b"\nflows = 257', ":11: [traffic] flows: must be a whole number from 1 to 256, not 257"),
+        ('kind = "vm"\n[traffic]', 'kind = "vm"\ncount = 100\n[traffic]\nflows = 41', ":10: [traffic] flows = 41 to each of 100 guests are too many"),
         ('kind = "vm"', 'kind = "vm"\ncount = true', ":8: [guest] count: must be a whole number from 1 to 100, not true"),
         ("[lab]", "[lab]\nicount = true", ":4: [lab] icount = true cannot run a VM guest"),
         ('"livelock"', '"lifelock"', ":14: [[claim]] there is no verdict 'lifelock'; did you mean 'livelock'?"),

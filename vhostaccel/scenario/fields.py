@@ -25,7 +25,8 @@ FieldReader = Callable[[Any], Any]
 MOST_GUESTS = 100  # guest numbers are the second byte of their 10.x addresses
 MOST_CPUS = 64
 MOST_REPETITIONS = 100_000
-MOST_FLOWS = 4096  # per direction and guest; each keeps a window of sequence numbers
+MOST_FLOWS = 256  # per direction and guest: a frame's mark has a byte for them
+MOST_PAIRS = 4096  # guests x flows; each keeps a window of sequence numbers
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -210,6 +210,13 @@ def _refuse_contradictions(draft: _Draft, scenario: Scenario) -> None:
             "traffic",
             "window",
         )
+    if scenario.guest.count * traffic.flows > fields.MOST_PAIRS:
+        draft.refuse(
+            f"[traffic] flows = {traffic.flows} to each of {scenario.guest.count} guests "
+            f"are too many; at most {fields.MOST_PAIRS} go in a direction",
+            "traffic",
+            "flows",
+        )
     if scenario.lab.icount and scenario.guest.kind is GuestKind.VM:
         draft.refuse(
             "[lab] icount = true cannot run a VM guest, whose nested time stands still; "

@@ -26,6 +26,7 @@ from scapy.layers.l2 import Ether
 
 from vhostaccel.errors import TrafficError
 from vhostaccel.guests.plan import MAX_GUESTS, plan_guest
+from vhostaccel.scenario.fields import MOST_FLOWS, MOST_PAIRS
 from vhostaccel.scenario.model import FrameMix
 from vhostaccel.traffic.trial import DIRECTIONS, DirectionLoad
 
@@ -52,8 +53,8 @@ MARKED_BYTES = MARK_OFFSET + MARK.itemsize
 """Least length of a frame that can carry a mark, without FCS [B]."""
 
 TRIAL_IDS = 256
-MAX_FLOWS = 256
-MAX_PAIRS = 4096
+MAX_FLOWS = MOST_FLOWS
+MAX_PAIRS = MOST_PAIRS
 """Guests x flows of one direction; bounds the memory of a deck to some 20 MiB."""
 
 _MAGIC = int.from_bytes(b"VAC", "big") << 8
