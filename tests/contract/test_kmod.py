@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real kernel part: it applies, its checkers are content, its files are generated."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from vhostaccel.kmod.answers import read_answers, unanswered
 from vhostaccel.kmod.build import build_modules
@@ -15,26 +12,8 @@ from vhostaccel.kmod.layout import KMOD, read_kernel_part
 from vhostaccel.kmod.patch import apply_patch
 from vhostaccel.kmod.series import read_series
 from vhostaccel.kmod.tree import assemble, copy_pristine, place
-from vhostaccel.lab.kernel import Kernel, find_kernel
 
 PART = read_kernel_part()
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Kernel:
-    found = find_kernel()
-    missing = found is None or found.source is None
-    if missing and "CI" not in os.environ:
-        pytest.skip("no kernel source in the cache; `make setup` provides it")
-    assert found is not None
-    assert found.source is not None
-    return found
-
-
-@pytest.fixture(scope="module")
-def source(kernel: Kernel) -> Path:
-    assert kernel.source is not None
-    return kernel.source
 
 
 def test_every_patch_applies_in_order_without_fuzz(source, tmp_path):
