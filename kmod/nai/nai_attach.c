@@ -20,6 +20,7 @@
  * nai_client_fail() client->fq. Then the buffers are freed.
  */
 
+#include <kunit/visibility.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
@@ -29,9 +30,10 @@
 #include "nai_core.h"
 
 /* How long a request waits. A guest that is not stalled takes milliseconds, a
- * port that resets to lend its first queue a few seconds.
+ * port that resets to lend its first queue a second or two. genl holds a lock
+ * over every request, which whoever registers a family waits for, so not longer.
  */
-#define NAI_PATIENCE	(10 * HZ)
+#define NAI_PATIENCE	(5 * HZ)
 
 /* Parts of a lease */
 
@@ -49,8 +51,8 @@ static int nai_lease_check(struct nai_fq *fq, struct net_device *tap,
 		NL_SET_ERR_MSG(extack, "the tap has gone away");
 		return -ENODEV;
 	}
-	if (!net_eq(dev_net(tap), fq->net) ||
-	    !net_eq(dev_net(core->port->dev), fq->net)) {
+	if (!net_eq(dev_net(tap), rtnl_dereference(fq->net)) ||
+	    !net_eq(dev_net(core->port->dev), dev_net(tap))) {
 		NL_SET_ERR_MSG(extack,
 			       "tap and port are not in the same network namespace");
 		return -EINVAL;
@@ -99,7 +101,7 @@ static int nai_lease_open(struct nai_fq *fq, struct netlink_ext_ack *extack)
 	fq->open = true;
 	nai_fq_get(fq);
 	list_add_tail(&fq->list, &core->fqs);
-	WRITE_ONCE(core->nr_fqs, core->nr_fqs + 1);
+	core->nr_fqs++;
 	rcu_assign_pointer(fq->client->fq, fq);
 	return 0;
 }
@@ -133,7 +135,7 @@ void nai_lease_close(struct nai_fq *fq)
 	nai_fq_halt(fq, NAI_FQ_STATE_DEAD);
 	nai_fq_read_hw_stats(fq);
 	list_del_init(&fq->list);
-	WRITE_ONCE(core->nr_fqs, core->nr_fqs - 1);
+	core->nr_fqs--;
 	mutex_unlock(&core->port->hw_mutex);
 
 	fq->ops->fq_free(fq);
@@ -200,6 +202,8 @@ static void nai_lease_finish(struct nai_fq *fq)
 
 	rtnl_lock();
 	nai_lease_close(fq);
+	/* Whoever takes the tap away does not find it any more. */
+	nai_fq_keep_net(fq);
 	RCU_INIT_POINTER(fq->client->fq, NULL);
 	RCU_INIT_POINTER(fq->waiter, NULL);
 	rtnl_unlock();
@@ -207,6 +211,8 @@ static void nai_lease_finish(struct nai_fq *fq)
 	synchronize_rcu();
 	nai_fq_discard_ready(fq);
 	module_put(owner);
+	/* Also for who waits to end a lease that never began. */
+	wake_up_all(&fq->client->ended);
 }
 
 /* Attach */
@@ -339,7 +345,7 @@ void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason)
 	if (!fq)
 		return;
 	if (cmpxchg(&fq->end, NAI_LEASE_HOLDS, reason) != NAI_LEASE_HOLDS)
-		reason = fq->end;
+		reason = READ_ONCE(fq->end);
 
 	rtnl_lock();
 	nai_lease_unmatch(fq);
@@ -352,7 +358,6 @@ void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason)
 	nai_lease_finish(fq);
 	nai_lease_told(fq, reason);
 	nai_fq_put(fq);
-	wake_up_all(&client->ended);
 }
 
 void nai_lease_end_work(struct work_struct *work)
@@ -366,7 +371,7 @@ void nai_lease_end_work(struct work_struct *work)
 				       lockdep_is_held(&client->lock));
 	/* The lease that failed may have ended, and another begun. */
 	if (fq && READ_ONCE(fq->end) != NAI_LEASE_HOLDS)
-		nai_lease_end(client, fq->end);
+		nai_lease_end(client, READ_ONCE(fq->end));
 	mutex_unlock(&client->lock);
 }
 
@@ -576,6 +581,7 @@ out:
 	nai_request_put(req);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_attach);
 
 static bool nai_lease_is_over(struct nai_client *client, struct nai_fq *fq)
 {
@@ -624,3 +630,4 @@ int nai_detach(struct nai_client *client, struct netlink_ext_ack *extack)
 	nai_fq_put(fq);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_detach);

@@ -9,6 +9,9 @@
  * The gap between low and high keeps the level from changing with every frame.
  */
 
+#include <kunit/visibility.h>
+#include <linux/export.h>
+
 #include "nai_core.h"
 
 /**
@@ -32,6 +35,7 @@ enum nai_congestion nai_congestion_next(enum nai_congestion now,
 		return NAI_CONGESTION_LOW;
 	return now;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_congestion_next);
 
 /**
  * nai_congestion_set_marks - fill in the defaults and check
@@ -49,3 +53,4 @@ bool nai_congestion_set_marks(unsigned int depth, u32 *low, u32 *high)
 		*high = depth / 2;
 	return *low < *high && *high <= depth;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_congestion_set_marks);

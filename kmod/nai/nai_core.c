@@ -11,6 +11,7 @@
  * in the context of its own process.
  */
 
+#include <kunit/visibility.h>
 #include <linux/atomic.h>
 #include <linux/device.h>
 #include <linux/etherdevice.h>
@@ -51,7 +52,7 @@ static bool nai_port_has_all_ops(const struct nai_port_ops *ops)
 	       ops->irq_mask && ops->get_stats;
 }
 
-static bool nai_caps_are_sane(const struct nai_caps *caps)
+VISIBLE_IF_KUNIT bool nai_caps_are_sane(const struct nai_caps *caps)
 {
 	return (caps->flags & NAI_CAP_REQUIRED) == NAI_CAP_REQUIRED &&
 	       caps->max_fqs &&
@@ -61,6 +62,7 @@ static bool nai_caps_are_sane(const struct nai_caps *caps)
 	       caps->rx_buf_len >= caps->rx_max_frame &&
 	       caps->rx_buf_len <= PAGE_SIZE;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_caps_are_sane);
 
 static void nai_port_core_release(struct kref *kref)
 {
@@ -187,8 +189,11 @@ void nai_port_down(struct nai_port *port)
 	mutex_lock(&port->hw_mutex);
 	core->up = false;
 	list_for_each_entry(fq, &core->fqs, list)
-		if (fq->state == NAI_FQ_STATE_RUNNING)
+		if (fq->state == NAI_FQ_STATE_RUNNING) {
 			nai_fq_halt(fq, NAI_FQ_STATE_PAUSED);
+			/* for the frames that were completed */
+			nai_fq_wake(fq);
+		}
 	mutex_unlock(&port->hw_mutex);
 }
 EXPORT_SYMBOL_GPL(nai_port_down);
@@ -233,14 +238,14 @@ EXPORT_SYMBOL_GPL(nai_port_up);
  * nai_port_has_fqs - is anything of a port on lease?
  * @port: registered
  *
- * Context: any; the answer holds under RTNL.
+ * Context: RTNL held.
  * Return: true if so.
  */
 bool nai_port_has_fqs(const struct nai_port *port)
 {
-	const struct nai_port_core *core = READ_ONCE(port->core);
+	ASSERT_RTNL();
 
-	return core && READ_ONCE(core->nr_fqs);
+	return port->core && port->core->nr_fqs;
 }
 EXPORT_SYMBOL_GPL(nai_port_has_fqs);
 
@@ -400,8 +405,10 @@ static void nai_tap_gone(struct net_device *dev)
 		if (rcu_access_pointer(client->tap) != dev)
 			continue;
 		fq = rtnl_dereference(client->fq);
-		if (fq)
+		if (fq) {
 			nai_lease_fail(fq, NAI_DETACH_REASON_TAP_GONE);
+			nai_fq_keep_net(fq);
+		}
 		nai_client_drop_tap(client);
 	}
 }
@@ -419,6 +426,8 @@ static int nai_netdev_event(struct notifier_block *nb, unsigned long event,
 		nai_tap_gone(dev);
 		nai_policy_recheck_soon();
 		break;
+	case NETDEV_UP:
+	case NETDEV_DOWN:
 	case NETDEV_CHANGEUPPER:
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
@@ -436,7 +445,10 @@ static int __init nai_init(void)
 {
 	int err;
 
-	nai_wq = alloc_workqueue("nai", WQ_UNBOUND, 0);
+	/* A lease that ended between freeze and resume would write to a NIC
+	 * that is asleep.
+	 */
+	nai_wq = alloc_workqueue("nai", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!nai_wq)
 		return -ENOMEM;
 	err = register_netdevice_notifier(&nai_netdev_notifier);

@@ -137,7 +137,8 @@ struct nai_terms {
  * @core: of the port; a reference is held
  * @client: a reference is held
  * @ops: of the port; not called in state dead
- * @net: of tap and port; a reference is held
+ * @net: of tap and port; RTNL to write, RTNL or RCU to read
+ * @net_held: a reference to it is held; RTNL
  * @terms: of the lease; low and high are as settled
  * @id: of the lease
  * @tap_ifindex: for events after the tap has gone
@@ -153,6 +154,7 @@ struct nai_terms {
  * @end: why the lease is to end, or NAI_LEASE_HOLDS; the first reason stays
  * @waiter: whom interrupts wake; RCU, NULL outside a lease
  * @wakes: times an interrupt ran the worker
+ * @nudged_at: @wakes when the watchdog last looked; RTNL
  * @armed: the interrupt was unmasked and has not come yet
  * @state: hw_mutex and rx_lock to write, either to read
  * @rx_lock: guards what follows; taken in process context alone
@@ -176,7 +178,8 @@ struct nai_fq {
 	struct nai_port_core *core;
 	struct nai_client *client;
 	const struct nai_port_ops *ops;
-	struct net *net;
+	struct net __rcu *net;
+	bool net_held;
 	struct nai_terms terms;
 	u32 id;
 	int tap_ifindex;
@@ -196,6 +199,7 @@ struct nai_fq {
 
 	struct nai_client __rcu *waiter;
 	atomic64_t wakes;
+	u64 nudged_at;
 	bool armed;
 
 	enum nai_fq_state state;
@@ -242,6 +246,7 @@ void nai_lease_end_work(struct work_struct *work);
 struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
 			     struct nai_port_core *core,
 			     const struct nai_terms *terms);
+void nai_fq_keep_net(struct nai_fq *fq);
 void nai_fq_get(struct nai_fq *fq);
 void nai_fq_put(struct nai_fq *fq);
 int nai_fq_map(struct nai_fq *fq);
@@ -250,6 +255,7 @@ int nai_fq_run(struct nai_fq *fq);
 void nai_fq_halt(struct nai_fq *fq, enum nai_fq_state state);
 void nai_fq_discard_ready(struct nai_fq *fq);
 bool nai_fq_wake(struct nai_fq *fq);
+void nai_fq_nudge(struct nai_fq *fq);
 void nai_fq_read_hw_stats(struct nai_fq *fq);
 
 /* nai_congestion.c */
@@ -271,5 +277,10 @@ void nai_policy_recheck_stop(void);
 /* nai_nl.c */
 void nai_nl_notify(struct nai_fq *fq, u8 cmd, int reason);
 void nai_nl_notify_level(struct nai_fq *fq, enum nai_congestion was);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+bool nai_caps_are_sane(const struct nai_caps *caps);
+bool nai_nl_may_tell(struct nai_fq *fq, enum nai_event_kind kind);
+#endif
 
 #endif /* _NET_NAI_CORE_H */

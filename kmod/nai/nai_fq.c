@@ -19,6 +19,7 @@
  * ready -> free: nai_rx_consume(), or the lease has ended.
  */
 
+#include <kunit/visibility.h>
 #include <linux/bitops.h>
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
@@ -85,7 +86,7 @@ static int nai_fq_alloc_buffers(struct nai_fq *fq)
 /**
  * nai_fq_create - a frame queue with its buffers, unknown to the provider yet
  * @client: whom it will be leased to
- * @net: of tap and port
+ * @net: of tap and port; it lives as long as the tap, see nai_fq_keep_net()
  * @core: of the port
  * @terms: of the lease, watermarks settled
  *
@@ -105,7 +106,7 @@ struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
 	INIT_LIST_HEAD(&fq->list);
 	fq->core = core;
 	fq->client = client;
-	fq->net = get_net(net);
+	RCU_INIT_POINTER(fq->net, net);
 	fq->terms = *terms;
 	fq->id = nai_next_id();
 	fq->depth = core->caps.rx_depth;
@@ -131,10 +132,32 @@ static void nai_fq_release(struct kref *kref)
 	WARN_ON_ONCE(fq->nr_free != fq->depth);
 
 	nai_fq_free_buffers(fq);
-	put_net(fq->net);
+	if (fq->net_held)
+		put_net(rcu_dereference_protected(fq->net, true));
 	nai_client_put(fq->client);
 	nai_port_core_put(fq->core);
 	kfree_rcu(fq, rcu);
+}
+
+/**
+ * nai_fq_keep_net - hold the namespace that the tap has held so far
+ * @fq: its tap goes, or its lease has ended
+ *
+ * A lease must not keep a namespace alive, or its tap would never go. So it does
+ * for no longer than it takes to tell the end, and not if nobody is left there.
+ *
+ * Context: RTNL held.
+ */
+void nai_fq_keep_net(struct nai_fq *fq)
+{
+	struct net *net = rtnl_dereference(fq->net);
+
+	if (!net || fq->net_held)
+		return;
+	if (maybe_get_net(net))
+		fq->net_held = true;
+	else
+		RCU_INIT_POINTER(fq->net, NULL);
 }
 
 void nai_fq_get(struct nai_fq *fq)
@@ -146,6 +169,7 @@ void nai_fq_put(struct nai_fq *fq)
 {
 	kref_put(&fq->kref, nai_fq_release);
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_fq_put);
 
 static void nai_fq_unmap_slots(struct nai_fq *fq, unsigned int n)
 {
@@ -197,6 +221,8 @@ static void nai_fq_free_slot(struct nai_fq *fq, u16 index)
 {
 	lockdep_assert_held(&fq->rx_lock);
 
+	if (WARN_ON_ONCE(fq->nr_free >= fq->depth))
+		return;
 	fq->slots[index].state = NAI_SLOT_FREE;
 	fq->free[fq->nr_free++] = index;
 }
@@ -253,16 +279,30 @@ static void nai_fq_count_drops(struct nai_fq *fq, enum nai_drop_reason reason,
 	trace_nai_drop(fq->id, reason, n);
 }
 
+/* A provider's error, or its hardware's: the slot may be in use elsewhere, so it
+ * is left alone. No WARN(), which would end a host that has panic_on_warn.
+ */
+static void nai_fq_refuse(struct nai_fq *fq, u16 index)
+{
+	nai_fq_count_drops(fq, NAI_DROP_REASON_ERROR, 1);
+	if (net_ratelimit())
+		netdev_err(fq->core->port->dev,
+			   "frame queue %u completed buffer %u, which it did not have\n",
+			   fq->index, index);
+}
+
 static void nai_fq_complete(struct nai_fq *fq, const struct nai_rx_cpl *cpl)
 {
-	struct nai_slot *slot = &fq->slots[cpl->slot];
 	struct nai_ready *ready;
+	struct nai_slot *slot;
 
-	/* The provider's error; a slot that is not posted may be in use. */
-	if (WARN_ON_ONCE(cpl->slot >= fq->depth ||
-			 slot->state != NAI_SLOT_POSTED))
+	if (cpl->slot >= fq->depth ||
+	    fq->slots[cpl->slot].state != NAI_SLOT_POSTED) {
+		nai_fq_refuse(fq, cpl->slot);
 		return;
+	}
 
+	slot = &fq->slots[cpl->slot];
 	fq->posted--;
 	if (cpl->flags & NAI_RX_ERR || cpl->len < ETH_HLEN ||
 	    cpl->len > fq->core->caps.rx_max_frame) {
@@ -446,6 +486,27 @@ void nai_fq_irq(struct nai_fq *fq)
 }
 EXPORT_SYMBOL_GPL(nai_fq_irq);
 
+/**
+ * nai_fq_nudge - run the worker if no interrupt has, for all this time
+ * @fq: open
+ *
+ * Interrupts get lost, in hardware and in hypervisors, and a queue that waits
+ * for a lost one would wait for ever. Its driver's own watchdog does the same
+ * for the queues of the port.
+ *
+ * Context: RTNL held, now and then.
+ */
+void nai_fq_nudge(struct nai_fq *fq)
+{
+	u64 wakes = atomic64_read(&fq->wakes);
+
+	ASSERT_RTNL();
+
+	if (READ_ONCE(fq->armed) && wakes == fq->nudged_at)
+		nai_fq_wake(fq);
+	fq->nudged_at = wakes;
+}
+
 /* The level of the stock */
 
 /* Return: the level before. */
@@ -458,8 +519,10 @@ static enum nai_congestion nai_fq_settle(struct nai_fq *fq)
 	/* A port that is down has no stock, and nothing to tell by it. */
 	if (fq->state != NAI_FQ_STATE_RUNNING)
 		return was;
-	fq->level = nai_congestion_next(was, fq->posted, fq->terms.low,
-					fq->terms.high);
+	/* Events read it without the lock. */
+	WRITE_ONCE(fq->level, nai_congestion_next(was, fq->posted,
+						  fq->terms.low,
+						  fq->terms.high));
 	if (fq->level == was)
 		return was;
 	if (fq->level == NAI_CONGESTION_LOW)

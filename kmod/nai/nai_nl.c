@@ -10,6 +10,7 @@
  * worker, under its guest's vq->mutex; the others under client->lock.
  */
 
+#include <kunit/visibility.h>
 #include <linux/jiffies.h>
 #include <linux/netdevice.h>
 #include <linux/pid.h>
@@ -290,7 +291,7 @@ int nai_nl_fq_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		if (i++ < ctx->done)
 			continue;
 		fq = rtnl_dereference(client->fq);
-		if (fq && net_eq(fq->net, net))
+		if (fq && rtnl_dereference(fq->net) == net)
 			err = nai_nl_fq_fill(skb, cb, fq);
 		if (err)
 			break;
@@ -428,6 +429,21 @@ static int nai_nl_event_put(struct sk_buff *skb, const struct nai_fq *fq,
 	return 0;
 }
 
+static void nai_nl_multicast(struct net *net, const struct nai_fq *fq, u8 cmd,
+			     int reason)
+{
+	struct sk_buff *skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+
+	if (!skb)
+		return;
+	if (nai_nl_event_put(skb, fq, cmd, reason)) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_multicast_netns(&nai_nl_family, net, skb, 0, NAI_NLGRP_EVENTS,
+				GFP_KERNEL);
+}
+
 /**
  * nai_nl_notify - tell who listens about a lease
  * @fq: the lease
@@ -438,22 +454,22 @@ static int nai_nl_event_put(struct sk_buff *skb, const struct nai_fq *fq,
  */
 void nai_nl_notify(struct nai_fq *fq, u8 cmd, int reason)
 {
-	struct sk_buff *skb;
+	struct net *net;
 
-	if (!genl_has_listeners(&nai_nl_family, fq->net, NAI_NLGRP_EVENTS))
+	rcu_read_lock();
+	net = rcu_dereference(fq->net);
+	if (net)
+		net = maybe_get_net(net);
+	rcu_read_unlock();
+	if (!net)
 		return;
-	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!skb)
-		return;
-	if (nai_nl_event_put(skb, fq, cmd, reason)) {
-		nlmsg_free(skb);
-		return;
-	}
-	genlmsg_multicast_netns(&nai_nl_family, fq->net, skb, 0,
-				NAI_NLGRP_EVENTS, GFP_KERNEL);
+	if (genl_has_listeners(&nai_nl_family, net, NAI_NLGRP_EVENTS))
+		nai_nl_multicast(net, fq, cmd, reason);
+	put_net(net);
 }
 
-static bool nai_nl_may_tell(struct nai_fq *fq, enum nai_event_kind kind)
+VISIBLE_IF_KUNIT
+bool nai_nl_may_tell(struct nai_fq *fq, enum nai_event_kind kind)
 {
 	if (fq->event_sent & BIT(kind) &&
 	    time_before(jiffies, fq->event_at[kind] + HZ))
@@ -462,6 +478,7 @@ static bool nai_nl_may_tell(struct nai_fq *fq, enum nai_event_kind kind)
 	fq->event_at[kind] = jiffies;
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_nl_may_tell);
 
 /**
  * nai_nl_notify_level - tell who listens that the level has changed

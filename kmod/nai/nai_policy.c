@@ -9,7 +9,8 @@
  * Not visible to a module, and so not refused: filters and steering programs
  * that were attached through the tap's file (TUNATTACHFILTER, TUNSETFILTEREBPF,
  * TUNSETSTEERINGEBPF), whether the hooks of ebtables hold any rule, and whether
- * br_netfilter passes frames on. The hooks alone are enough to refuse.
+ * br_netfilter passes frames on. The hooks alone are enough to refuse. Packet
+ * sockets on tap, bridge or port, as of tcpdump, refuse nothing and see nothing.
  *
  * DOC: locking
  *
@@ -17,6 +18,7 @@
  * that were not forced are checked again by a work item, every two seconds.
  */
 
+#include <kunit/visibility.h>
 #include <linux/bpf.h>
 #include <linux/if_bridge.h>
 #include <linux/if_vlan.h>
@@ -91,6 +93,7 @@ int nai_policy_check_mac(const struct nai_port_core *core, const u8 *mac,
 	}
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_policy_check_mac);
 
 /* Traffic control and XDP */
 
@@ -277,10 +280,39 @@ static int nai_policy_check_flags(const struct net_device *tap,
 				   port->name);
 		return -EOPNOTSUPP;
 	}
-	if (br_port_get_stp_state(tap) == BR_STATE_BLOCKING ||
-	    br_port_get_stp_state(port) == BR_STATE_BLOCKING) {
-		NL_SET_ERR_MSG_FMT(extack, "STP blocks tap %s or port %s",
-				   tap->name, port->name);
+	return 0;
+}
+
+/* No frame that the bridge takes from this port is let through. Listening and
+ * learning pass by themselves, and so does a link that is down.
+ */
+static bool nai_policy_is_shut(const struct net_device *dev)
+{
+	u8 state = br_port_get_stp_state(dev);
+
+	return state == BR_STATE_BLOCKING ||
+	       (state == BR_STATE_DISABLED && netif_running(dev) &&
+		netif_oper_up(dev));
+}
+
+/* Who cuts a guest off does so at its tap or at the bridge. */
+static int nai_policy_check_forwarding(const struct net_device *bridge,
+				       const struct net_device *tap,
+				       const struct net_device *port,
+				       struct netlink_ext_ack *extack)
+{
+	if (!netif_running(bridge)) {
+		NL_SET_ERR_MSG_FMT(extack, "bridge %s is down", bridge->name);
+		return -EOPNOTSUPP;
+	}
+	if (!netif_running(tap) || !netif_carrier_ok(tap)) {
+		NL_SET_ERR_MSG_FMT(extack, "tap %s is down", tap->name);
+		return -EOPNOTSUPP;
+	}
+	if (nai_policy_is_shut(tap) || nai_policy_is_shut(port)) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "bridge %s does not forward from port %s to tap %s",
+				   bridge->name, port->name, tap->name);
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -300,6 +332,9 @@ static int nai_policy_check_bridge(struct net_device *tap,
 				   tap->name, port->name);
 		return -EOPNOTSUPP;
 	}
+	err = nai_policy_check_forwarding(bridge, tap, port, extack);
+	if (err)
+		return err;
 	err = nai_policy_check_vlan(bridge, tap, port, extack);
 	if (err)
 		return err;
@@ -346,6 +381,7 @@ int nai_policy_check_place(struct net_device *tap, const u8 *mac,
 			   behind->name, tap->name);
 	return -EOPNOTSUPP;
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_policy_check_place);
 
 /**
  * nai_policy_check - would a lease bypass anything?
@@ -383,6 +419,7 @@ int nai_policy_check(struct net_device *tap, const struct nai_port_core *core,
 		return err;
 	return nai_policy_check_nf_bridge(dev_net(tap), extack);
 }
+EXPORT_SYMBOL_IF_KUNIT(nai_policy_check);
 
 /* Changes after the attach */
 
@@ -394,7 +431,7 @@ static void nai_policy_recheck_fq(struct nai_fq *fq)
 	/* Its lease is ending already. */
 	if (!tap || READ_ONCE(fq->end) != NAI_LEASE_HOLDS)
 		return;
-	if (!net_eq(dev_net(fq->core->port->dev), fq->net))
+	if (!net_eq(dev_net(fq->core->port->dev), dev_net(tap)))
 		NL_SET_ERR_MSG(&extack, "its port left the network namespace");
 	else if (fq->terms.force ||
 		 !nai_policy_check(tap, fq->core, &extack))
@@ -407,6 +444,8 @@ static void nai_policy_recheck_fq(struct nai_fq *fq)
 
 static void nai_policy_recheck(struct work_struct *work);
 static DECLARE_DELAYED_WORK(nai_policy_recheck_work, nai_policy_recheck);
+/* The work is due soon already; RTNL. */
+static bool nai_policy_is_soon;
 
 static void nai_policy_recheck(struct work_struct *work)
 {
@@ -415,9 +454,11 @@ static void nai_policy_recheck(struct work_struct *work)
 	struct nai_fq *fq;
 
 	rtnl_lock();
+	nai_policy_is_soon = false;
 	list_for_each_entry(core, &nai_ports, list) {
 		list_for_each_entry(fq, &core->fqs, list) {
 			nai_policy_recheck_fq(fq);
+			nai_fq_nudge(fq);
 			again = true;
 		}
 	}
@@ -442,9 +483,11 @@ void nai_policy_recheck_soon(void)
 {
 	ASSERT_RTNL();
 
-	if (nai_policy_has_leases())
-		mod_delayed_work(nai_wq, &nai_policy_recheck_work,
-				 NAI_RECHECK_SOON);
+	/* Events without end must not put it off without end. */
+	if (nai_policy_is_soon || !nai_policy_has_leases())
+		return;
+	nai_policy_is_soon = true;
+	mod_delayed_work(nai_wq, &nai_policy_recheck_work, NAI_RECHECK_SOON);
 }
 
 void nai_policy_recheck_stop(void)

@@ -53,7 +53,13 @@ _RULES: tuple[tuple[str, str], ...] = (
         r"isolated from each other|locked bridge port",
         _bypassed("that setting", "`bridge -d link` shows it"),
     ),
-    (r"STP blocks", "wait until spanning tree forwards: `bridge link`"),
+    (
+        r"(bridge|tap) \S+ is down|does not forward from port",
+        _bypassed(
+            "whoever shut it",
+            "the guest's tap path is shut, by `ip link`, `bridge link` or STP",
+        ),
+    ),
     (
         r"not ports of the same bridge",
         _bypassed("whatever is between them", "choose a port beside it: `bridge link`"),
@@ -74,7 +80,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         "a lease is for one guest's own address; groups stay on the tap",
     ),
     (
-        r"MAC \S+ is (port|bridge) |port itself or another frame queue has this MAC",
+        r"MAC \S+ is (port|bridge) |port itself\b.*has this MAC",
         "`--mac` is the guest's own address: `virsh domiflist GUEST`",
     ),
     (

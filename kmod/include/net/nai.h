@@ -56,7 +56,11 @@ struct nai_caps {
 	u16 rx_max_frame;
 };
 
-/* A buffer for the hardware to fill. @slot comes back in the completion. */
+/**
+ * struct nai_rx_buf - a buffer for the hardware to fill
+ * @dma: its address; rx_buf_len bytes are mapped
+ * @slot: the core's name of it, comes back in the completion
+ */
 struct nai_rx_buf {
 	dma_addr_t dma;
 	u16 slot;
@@ -66,15 +70,25 @@ struct nai_rx_buf {
 #define NAI_RX_CSUM_OK		BIT(0)	/* L4 checksum verified by hardware */
 #define NAI_RX_ERR		BIT(1)	/* frame in error or not whole: discard */
 
+/**
+ * struct nai_rx_cpl - a buffer that the hardware is done with
+ * @slot: as it was posted
+ * @len: bytes of the frame
+ * @flags: NAI_RX_*
+ */
 struct nai_rx_cpl {
 	u16 slot;
 	u16 len;
 	u16 flags;
 };
 
-/* What the hardware counted since fq_start; never goes back. */
+/**
+ * struct nai_hw_stats - what the hardware counted since fq_alloc; never goes back
+ * @hw_drop_overruns: frames dropped because no buffer was posted
+ * @irqs: interrupts taken
+ */
 struct nai_hw_stats {
-	u64 hw_drop_overruns;	/* dropped because no buffer was posted */
+	u64 hw_drop_overruns;
 	u64 irqs;
 };
 
@@ -115,7 +129,7 @@ struct nai_port_ops {
 	/**
 	 * @fq_stop: on return the hardware does not touch any posted buffer,
 	 * @rx_poll still returns what was completed, and nothing else is left
-	 * posted. Ends within 20 ms and may be repeated. hw_mutex held, may
+	 * posted. Ends within 50 ms and may be repeated. hw_mutex held, may
 	 * sleep.
 	 */
 	void (*fq_stop)(struct nai_fq *fq);
@@ -129,8 +143,8 @@ struct nai_port_ops {
 	/** @rx_kick: publishes them, once for a batch. rx_lock held. */
 	void (*rx_kick)(struct nai_fq *fq);
 	/**
-	 * @rx_poll: returns finished frames in order, each exactly once.
-	 * rx_lock held.
+	 * @rx_poll: returns finished frames in order, each exactly once; fewer
+	 * than @budget when there are no more for now. rx_lock held.
 	 */
 	unsigned int (*rx_poll)(struct nai_fq *fq, struct nai_rx_cpl *cpls,
 				unsigned int budget);
@@ -186,7 +200,12 @@ bool nai_port_has_fqs(const struct nai_port *port);
 
 #define NAI_RX_BATCH	64
 
-/* A received frame. Valid until the nai_rx_consume() that gives it back. */
+/**
+ * struct nai_frame - a received frame, good until nai_rx_consume() gives it back
+ * @data: its first byte, in kernel memory
+ * @len: bytes from there on, without FCS
+ * @flags: NAI_RX_*
+ */
 struct nai_frame {
 	void *data;
 	u16 len;
