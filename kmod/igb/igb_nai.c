@@ -45,6 +45,7 @@
 /* Descriptors prefetched before the queue stopped may still be written back. */
 #define IGB_NAI_SETTLE_US	1000
 #define IGB_NAI_POLL_US		10000
+#define IGB_NAI_RQDPC_MASK	0xfff
 
 /**
  * struct igb_nai_queue - a receive queue that can be lent
@@ -456,15 +457,16 @@ static void igb_nai_count_drops(struct igb_nai_queue *queue)
 {
 	struct e1000_hw *hw = &queue->adapter->hw;
 
-	/* Clears on read. It has 12 bits: what was dropped between two reads
-	 * is a lower bound.
+	/* Clears on read. It has 12 bits, so what was dropped between two reads
+	 * is a lower bound; a device that was removed reads as all ones.
 	 */
-	queue->drops += rd32(E1000_RQDPC(queue->index));
+	queue->drops += rd32(E1000_RQDPC(queue->index)) & IGB_NAI_RQDPC_MASK;
 }
 
 static int igb_nai_fq_start(struct nai_fq *fq)
 {
 	struct igb_nai_queue *queue = nai_fq_priv(fq);
+	struct e1000_hw *hw = &queue->adapter->hw;
 	int err;
 
 	lockdep_assert_held(&nai_fq_port(fq)->hw_mutex);
@@ -474,6 +476,8 @@ static int igb_nai_fq_start(struct nai_fq *fq)
 		return -ENXIO;
 
 	igb_nai_irq_mask(fq);
+	/* What was dropped when nobody had the queue. */
+	rd32(E1000_RQDPC(queue->index));
 	igb_nai_setup_ring(queue);
 	igb_nai_setup_pool(queue);
 	err = igb_nai_enable_queue(queue, true);
@@ -485,6 +489,19 @@ static int igb_nai_fq_start(struct nai_fq *fq)
 	}
 	WRITE_ONCE(queue->running, true);
 	return 0;
+}
+
+/* The buffers are freed next, whatever the queue does: stop all of reception, as
+ * closing the port does, until the reset.
+ */
+static void igb_nai_stop_port(struct igb_adapter *adapter)
+{
+	struct e1000_hw *hw = &adapter->hw;
+
+	wr32(E1000_RCTL, rd32(E1000_RCTL) & ~E1000_RCTL_EN);
+	wrfl();
+	usleep_range(IGB_NAI_POLL_US, 2 * IGB_NAI_POLL_US);
+	schedule_work(&adapter->reset_task);
 }
 
 static void igb_nai_fq_stop(struct nai_fq *fq)
@@ -508,9 +525,11 @@ static void igb_nai_fq_stop(struct nai_fq *fq)
 			netdev_err(adapter->netdev,
 				   "frame queue %u does not stop, resetting\n",
 				   queue->index);
-			schedule_work(&adapter->reset_task);
+			igb_nai_stop_port(adapter);
 		}
 		usleep_range(IGB_NAI_SETTLE_US, 2 * IGB_NAI_SETTLE_US);
+		/* Behind what the NIC wrote last. */
+		wrfl();
 	}
 	synchronize_irq(queue->irq);
 }
@@ -557,10 +576,12 @@ static int igb_nai_check(struct igb_nai *nai, struct netlink_ext_ack *extack)
 
 static struct igb_nai_queue *igb_nai_free_queue(struct igb_nai *nai)
 {
+	bool running = netif_running(nai->adapter->netdev);
 	int i;
 
+	/* Without its interrupt a queue does not start. */
 	for (i = 0; i < nai->adapter->pool_vectors; i++)
-		if (!nai->queues[i].fq)
+		if (!nai->queues[i].fq && (nai->queues[i].irq || !running))
 			return &nai->queues[i];
 	return NULL;
 }
@@ -605,17 +626,15 @@ static int igb_nai_fq_alloc(struct nai_port *port, struct nai_fq *fq,
 
 	ASSERT_RTNL();
 
-	err = igb_nai_check(nai, extack);
-	if (err)
-		return err;
-
 	/* A port without link would be suspended, and lose the ring. */
 	err = pm_runtime_resume_and_get(dev);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "The port does not resume");
 		return err;
 	}
-	err = igb_nai_lend(nai, fq, extack);
+	err = igb_nai_check(nai, extack);
+	if (!err)
+		err = igb_nai_lend(nai, fq, extack);
 	if (err)
 		pm_runtime_put(dev);
 	return err;
@@ -643,10 +662,14 @@ static int igb_nai_match_add(struct nai_fq *fq, const u8 *mac,
 	struct igb_nai_queue *queue = nai_fq_priv(fq);
 	int err;
 
+	if (!netif_device_present(queue->adapter->netdev)) {
+		NL_SET_ERR_MSG(extack, "The port is suspended or in error");
+		return -ENODEV;
+	}
 	err = igb_add_pool_mac(queue->adapter, mac, queue->index);
 	if (err == -EADDRINUSE)
 		NL_SET_ERR_MSG(extack,
-			       "The port itself or another frame queue has this MAC address");
+			       "The port itself, another frame queue or an ethtool filter has this MAC address");
 	else if (err == -ENOSPC)
 		NL_SET_ERR_MSG(extack, "The port's MAC filters are all in use");
 	return err;
