@@ -205,7 +205,7 @@ static int nai_nl_drops_put(struct sk_buff *skb, const u64 *drops)
 		if (nla_put_uint(skb, attrs[i], drops[i]))
 			return -EMSGSIZE;
 	}
-	return nla_put_uint(skb, NAI_A_STATS_RX_HW_DROPS, sum);
+	return nla_put_uint(skb, NAI_A_STATS_RX_DROPS, sum);
 }
 
 static int nai_nl_stats_put(struct sk_buff *skb, const struct nai_fq *fq,

@@ -245,8 +245,8 @@ def test_the_taps_of_several_guests_are_summed(guests: int) -> None:
 def test_frames_of_a_lease_were_received_by_the_nic_though_its_netdev_has_none() -> (
     None
 ):
-    before = LeaseCounts(rx_packets=1000, rx_hw_drops=10, starved=3, irqs=9)
-    after = LeaseCounts(rx_packets=1090, rx_hw_drops=13, starved=5, irqs=9)
+    before = LeaseCounts(rx_packets=1000, rx_drops=10, starved=3, irqs=9)
+    after = LeaseCounts(rx_packets=1090, rx_drops=13, starved=5, irqs=9)
     guest = GuestCounts(
         interfaces=(counts(rx_packets=92), counts(tx_packets=92)),
         ip_forwarded=92,

@@ -196,8 +196,8 @@ def test_a_trial_is_put_together_by_port_and_by_difference():
             counts(tx_packets=25),
         ),
     )
-    lease = LeaseCounts(rx_packets=60, rx_hw_drops=5, starved=0, irqs=0)
-    nothing = LeaseCounts(rx_packets=0, rx_hw_drops=0, starved=0, irqs=0)
+    lease = LeaseCounts(rx_packets=60, rx_drops=5, starved=0, irqs=0)
+    nothing = LeaseCounts(rx_packets=0, rx_drops=0, starved=0, irqs=0)
     before = replace(
         make_sample(ZERO, {"nfv0": IDLE_GUEST}), leases={"nfv0-0": nothing}
     )

@@ -167,7 +167,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         lease.stock,
         f"{stats.rx_packets:,}",
         "?" if overruns is None else f"{overruns:,}",
-        f"{stats.rx_hw_drops:,}",
+        f"{stats.rx_drops:,}",
         f"{stats.starved:,}",
     )
 

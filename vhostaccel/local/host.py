@@ -208,7 +208,7 @@ class LocalHost:
         return {
             tap: LeaseCounts(
                 rx_packets=lease.stats.rx_packets,
-                rx_hw_drops=lease.stats.rx_hw_drops,
+                rx_drops=lease.stats.rx_drops,
                 starved=lease.stats.starved,
                 irqs=lease.stats.irqs,
             )

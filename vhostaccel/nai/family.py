@@ -51,7 +51,7 @@ STATS = (
     ("pad", "pad"),
     ("rx-packets", "uint"),
     ("rx-bytes", "uint"),
-    ("rx-hw-drops", "uint"),
+    ("rx-drops", "uint"),
     ("rx-hw-drop-overruns", "uint"),
     ("rx-drop-fault", "uint"),
     ("rx-drop-oversize", "uint"),

@@ -59,7 +59,7 @@ class Stats:
     """Delivered to the guest."""
     rx_bytes: int
     """Delivered to the guest [B]."""
-    rx_hw_drops: int
+    rx_drops: int
     """Dropped after the hardware had delivered them: the sum of the rx_drop counters."""
     rx_hw_drop_overruns: int | None
     """Dropped by the hardware for want of a buffer; None where it cannot count."""

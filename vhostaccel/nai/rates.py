@@ -61,6 +61,6 @@ def _rates(row: Row, known: dict[int, LeaseRow], seconds: float) -> RowRates:
         stock=None if lease is None else lease.stock,
         delivered=rate("rx_packets"),
         hw_drops=rate("rx_hw_drop_overruns"),
-        drops=rate("rx_hw_drops"),
+        drops=rate("rx_drops"),
         starved=rate("starved"),
     )

@@ -215,7 +215,7 @@ def _at_the_nic(path: _Path, sent: int) -> list[Hop]:
     nic, counts = path.nic_in, path.moved[path.nic_in]
     received, source = counts.rx_packets, f"{nic} rx_packets"
     if path.leased is not None:
-        received += path.leased.rx_packets + path.leased.rx_hw_drops
+        received += path.leased.rx_packets + path.leased.rx_drops
         source += f", leases of {', '.join(path.taps_in)}"
     if counts.rx_missed:
         lost, source = counts.rx_missed, f"{source}, rx_missed_errors"
@@ -231,8 +231,8 @@ def _at_the_nic(path: _Path, sent: int) -> list[Hop]:
             _hop(
                 "frame queue",
                 path.leased.rx_packets,
-                path.leased.rx_hw_drops,
-                f"leases of {', '.join(path.taps_in)}: rx-packets, rx-hw-drops",
+                path.leased.rx_drops,
+                f"leases of {', '.join(path.taps_in)}: rx-packets, rx-drops",
             )
         )
     backlog = _backlog_share(path)

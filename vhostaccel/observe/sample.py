@@ -52,7 +52,7 @@ class LeaseCounts:
 
     rx_packets: int
     """Delivered to the guest; its tap's tx_packets have them too."""
-    rx_hw_drops: int
+    rx_drops: int
     """Dropped after the NIC had delivered them to memory."""
     starved: int
     """Times the guest had no descriptor for a waiting frame."""

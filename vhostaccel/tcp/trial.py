@@ -208,7 +208,7 @@ def _nic_frames(before: Seen, after: Seen) -> int:
     )
     then, now = before.sample.leases.get(tap), after.sample.leases.get(tap)
     if then is not None and now is not None:
-        frames += now.rx_packets + now.rx_hw_drops - then.rx_packets - then.rx_hw_drops
+        frames += now.rx_packets + now.rx_drops - then.rx_packets - then.rx_drops
     return frames
 
 
