@@ -157,9 +157,9 @@ def _reboot(site: Site, hold_s: float) -> tuple[str, ...]:
 
 
 def _kill(site: Site, hold_s: float) -> tuple[str, ...]:
-    del hold_s
     site.guest.kill()
     left = _left_by_the_dead(site)
+    time.sleep(hold_s)
     site.guest.start_again()
     site.moved()
     return left + _take_up(site)

@@ -75,7 +75,7 @@ class DisturbanceSpec:
     count: int = 1
     """Repetitions, one after the other."""
     hold: Seconds = Seconds(5.0)
-    """How long the guest stays suspended or stalled, or the broadcast lasts."""
+    """How long the guest stays suspended, stalled or dead, or the broadcast lasts."""
     guest: int = 0
     """Number of the guest; the others are its neighbours."""
 
