@@ -30,10 +30,11 @@
 #include "nai_core.h"
 
 /* How long a request waits. A guest that is not stalled takes milliseconds, a
- * port that resets to lend its first queue a second or two. genl holds a lock
- * over every request, which whoever registers a family waits for, so not longer.
+ * port that resets to lend its first queue a second or two, and a debug kernel
+ * was seen to need more than five. genl holds a lock over every request, which
+ * whoever registers a family waits for, so not longer.
  */
-#define NAI_PATIENCE	(5 * HZ)
+#define NAI_PATIENCE	(10 * HZ)
 
 /* Parts of a lease */
 
