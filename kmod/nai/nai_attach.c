@@ -82,6 +82,7 @@ static int nai_lease_open(struct nai_fq *fq, struct netlink_ext_ack *extack)
 
 	ASSERT_RTNL();
 
+	nai_linger_yield(core, fq->terms.mac);
 	err = nai_lease_check(fq, tap, extack);
 	if (err)
 		return err;
@@ -197,12 +198,15 @@ static int nai_lease_start(struct nai_fq *fq, struct netlink_ext_ack *extack)
 }
 
 /* The client has let go, or never had it. */
-static void nai_lease_finish(struct nai_fq *fq)
+static void nai_lease_finish(struct nai_fq *fq, bool linger)
 {
 	struct module *owner = fq->core->owner;
 
 	rtnl_lock();
-	nai_lease_close(fq);
+	if (linger)
+		linger = nai_linger_begin(fq);
+	else
+		nai_lease_close(fq);
 	/* Whoever takes the tap away does not find it any more. */
 	nai_fq_keep_net(fq);
 	RCU_INIT_POINTER(fq->client->fq, NULL);
@@ -211,7 +215,8 @@ static void nai_lease_finish(struct nai_fq *fq)
 
 	synchronize_rcu();
 	nai_fq_discard_ready(fq);
-	module_put(owner);
+	if (!linger)
+		module_put(owner);
 	/* Also for who waits to end a lease that never began. */
 	wake_up_all(&fq->client->ended);
 }
@@ -278,7 +283,7 @@ static int nai_lease_give(struct nai_fq *fq, struct netlink_ext_ack *extack)
 err_detach:
 	client->ops->detach(client->priv, fq);
 err_finish:
-	nai_lease_finish(fq);
+	nai_lease_finish(fq, false);
 	return err;
 }
 
@@ -338,6 +343,7 @@ static void nai_lease_told(struct nai_fq *fq, enum nai_detach_reason reason)
 void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason)
 {
 	struct nai_fq *fq;
+	bool linger;
 
 	lockdep_assert_held(&client->lock);
 
@@ -349,15 +355,18 @@ void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason)
 		reason = READ_ONCE(fq->end);
 
 	rtnl_lock();
-	nai_lease_unmatch(fq);
+	linger = nai_linger_is_due(fq, reason);
+	if (!linger)
+		nai_lease_unmatch(fq);
 	client->last_reason = reason;
 	if (reason != NAI_DETACH_REASON_REQUESTED)
 		client->fallbacks++;
 	rtnl_unlock();
 
 	client->ops->detach(client->priv, fq);
-	nai_lease_finish(fq);
+	nai_lease_finish(fq, linger);
 	nai_lease_told(fq, reason);
+	nai_fq_drop_net(fq);
 	nai_fq_put(fq);
 }
 

@@ -158,6 +158,10 @@ void nai_port_unregister(struct nai_port *port)
 
 	rtnl_lock();
 	list_for_each_entry_safe(fq, next, &core->fqs, list) {
+		if (fq->lingers) {
+			nai_linger_end(fq);
+			continue;
+		}
 		nai_lease_fail(fq, NAI_DETACH_REASON_PORT_GONE);
 		nai_lease_close(fq);
 	}
@@ -308,6 +312,7 @@ static int nai_client_add(struct nai_client *client, struct net_device *tap)
 		return -ENODEV;
 	if (__nai_client_find(dev_net(tap), tap->ifindex, client->queue))
 		return -EBUSY;
+	nai_linger_tap(tap);
 	netdev_hold(tap, &client->tap_tracker, GFP_KERNEL);
 	rcu_assign_pointer(client->tap, tap);
 	list_add_tail(&client->list, &nai_clients);
@@ -413,6 +418,13 @@ static void nai_tap_gone(struct net_device *dev)
 	}
 }
 
+static void nai_upper_changed(const struct netdev_notifier_changeupper_info *info)
+{
+	if (info->linking && info->master)
+		nai_linger_bridge(info->upper_dev);
+	nai_policy_recheck_soon();
+}
+
 static int nai_netdev_event(struct notifier_block *nb, unsigned long event,
 			    void *ptr)
 {
@@ -426,9 +438,11 @@ static int nai_netdev_event(struct notifier_block *nb, unsigned long event,
 		nai_tap_gone(dev);
 		nai_policy_recheck_soon();
 		break;
+	case NETDEV_CHANGEUPPER:
+		nai_upper_changed(ptr);
+		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
-	case NETDEV_CHANGEUPPER:
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
 		nai_policy_recheck_soon();

@@ -128,6 +128,7 @@ struct nai_terms {
 	bool force;
 	u32 low;	/* 0: the default */
 	u32 high;	/* 0: the default */
+	u32 linger;	/* seconds */
 };
 
 /**
@@ -150,6 +151,8 @@ struct nai_terms {
  * @open: between fq_alloc and fq_free; RTNL
  * @matched: the MAC leads here; RTNL
  * @mapped: all slots have a DMA address; RTNL
+ * @lingers: without a client; RTNL
+ * @linger_until: in jiffies; RTNL
  * @hw_stats: as last read; hw_mutex
  * @end: why the lease is to end, or NAI_LEASE_HOLDS; the first reason stays
  * @waiter: whom interrupts wake; RCU, NULL outside a lease
@@ -193,6 +196,8 @@ struct nai_fq {
 	bool open;
 	bool matched;
 	bool mapped;
+	bool lingers;
+	unsigned long linger_until;
 	struct nai_hw_stats hw_stats;
 
 	int end;
@@ -247,6 +252,7 @@ struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
 			     struct nai_port_core *core,
 			     const struct nai_terms *terms);
 void nai_fq_keep_net(struct nai_fq *fq);
+void nai_fq_drop_net(struct nai_fq *fq);
 void nai_fq_get(struct nai_fq *fq);
 void nai_fq_put(struct nai_fq *fq);
 int nai_fq_map(struct nai_fq *fq);
@@ -257,6 +263,14 @@ void nai_fq_discard_ready(struct nai_fq *fq);
 bool nai_fq_wake(struct nai_fq *fq);
 void nai_fq_nudge(struct nai_fq *fq);
 void nai_fq_read_hw_stats(struct nai_fq *fq);
+
+/* nai_linger.c */
+bool nai_linger_is_due(const struct nai_fq *fq, enum nai_detach_reason reason);
+bool nai_linger_begin(struct nai_fq *fq);
+void nai_linger_end(struct nai_fq *fq);
+void nai_linger_yield(struct nai_port_core *core, const u8 *mac);
+void nai_linger_tap(const struct net_device *tap);
+void nai_linger_bridge(const struct net_device *bridge);
 
 /* nai_congestion.c */
 enum nai_congestion nai_congestion_next(enum nai_congestion now,

@@ -160,6 +160,20 @@ void nai_fq_keep_net(struct nai_fq *fq)
 		RCU_INIT_POINTER(fq->net, NULL);
 }
 
+/* The last event was told. */
+void nai_fq_drop_net(struct nai_fq *fq)
+{
+	struct net *net;
+
+	rtnl_lock();
+	net = fq->net_held ? rtnl_dereference(fq->net) : NULL;
+	fq->net_held = false;
+	RCU_INIT_POINTER(fq->net, NULL);
+	rtnl_unlock();
+	if (net)
+		put_net(net);
+}
+
 void nai_fq_get(struct nai_fq *fq)
 {
 	kref_get(&fq->kref);
@@ -486,13 +500,28 @@ void nai_fq_irq(struct nai_fq *fq)
 }
 EXPORT_SYMBOL_GPL(nai_fq_irq);
 
+/* Frames wait for a guest that does not kick, and the hardware goes on filling
+ * buffers: nobody has looked how many are left.
+ */
+static bool nai_fq_is_forgotten(struct nai_fq *fq)
+{
+	bool forgotten;
+
+	spin_lock(&fq->rx_lock);
+	forgotten = fq->state == NAI_FQ_STATE_RUNNING && nai_fq_nr_ready(fq) &&
+		    fq->posted;
+	spin_unlock(&fq->rx_lock);
+	return forgotten;
+}
+
 /**
  * nai_fq_nudge - run the worker if no interrupt has, for all this time
  * @fq: open
  *
  * Interrupts get lost, in hardware and in hypervisors, and a queue that waits
  * for a lost one would wait for ever. Its driver's own watchdog does the same
- * for the queues of the port.
+ * for the queues of the port. And a guest that has stopped for good would leave
+ * its queue at the level that it had when it was last looked at.
  *
  * Context: RTNL held, now and then.
  */
@@ -502,7 +531,8 @@ void nai_fq_nudge(struct nai_fq *fq)
 
 	ASSERT_RTNL();
 
-	if (READ_ONCE(fq->armed) && wakes == fq->nudged_at)
+	if (wakes == fq->nudged_at &&
+	    (READ_ONCE(fq->armed) || nai_fq_is_forgotten(fq)))
 		nai_fq_wake(fq);
 	fq->nudged_at = wakes;
 }

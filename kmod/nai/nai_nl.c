@@ -343,6 +343,8 @@ static int nai_nl_parse_terms(struct genl_info *info, struct nai_terms *terms)
 		terms->low = nla_get_u32(attrs[NAI_A_FQ_LOW]);
 	if (attrs[NAI_A_FQ_HIGH])
 		terms->high = nla_get_u32(attrs[NAI_A_FQ_HIGH]);
+	if (attrs[NAI_A_FQ_LINGER])
+		terms->linger = nla_get_u32(attrs[NAI_A_FQ_LINGER]);
 	return 0;
 }
 

@@ -179,9 +179,11 @@ static int nai_policy_check_nf_dev(const struct net_device *tap,
 }
 
 #ifdef CONFIG_NETFILTER_FAMILY_BRIDGE
-/* Frames to and from the bridge itself, LOCAL_IN and LOCAL_OUT, keep their way. */
+/* Frames to and from the bridge itself, LOCAL_IN and LOCAL_OUT, keep their way.
+ * The broute table hooks in at PRE_ROUTING: BROUTING is behind the array's end.
+ */
 static const unsigned int nai_policy_nf_hooks[] = {
-	NF_BR_PRE_ROUTING, NF_BR_FORWARD, NF_BR_POST_ROUTING, NF_BR_BROUTING,
+	NF_BR_PRE_ROUTING, NF_BR_FORWARD, NF_BR_POST_ROUTING,
 };
 
 static const char *nai_policy_nf_name(const struct nf_hook_entries *entries)
@@ -450,16 +452,20 @@ static bool nai_policy_is_soon;
 static void nai_policy_recheck(struct work_struct *work)
 {
 	struct nai_port_core *core;
+	struct nai_fq *fq, *next;
 	bool again = false;
-	struct nai_fq *fq;
 
 	rtnl_lock();
 	nai_policy_is_soon = false;
 	list_for_each_entry(core, &nai_ports, list) {
-		list_for_each_entry(fq, &core->fqs, list) {
-			nai_policy_recheck_fq(fq);
-			nai_fq_nudge(fq);
+		list_for_each_entry_safe(fq, next, &core->fqs, list) {
 			again = true;
+			if (!fq->lingers) {
+				nai_policy_recheck_fq(fq);
+				nai_fq_nudge(fq);
+			} else if (time_after_eq(jiffies, fq->linger_until)) {
+				nai_linger_end(fq);
+			}
 		}
 	}
 	rtnl_unlock();

@@ -22,7 +22,7 @@ from vhostaccel.errors import GuestError, NaiError, UsageError
 from vhostaccel.nai.address import Target
 from vhostaccel.nai.fake import FakeNai
 from vhostaccel.nai.family import DetachReason
-from vhostaccel.nai.lease import NoPortError, find_port, give_back, take
+from vhostaccel.nai.lease import LINGER_S, NoPortError, find_port, give_back, take
 from vhostaccel.nai.rates import read_rates
 from vhostaccel.nai.rows import read_rows
 
@@ -34,6 +34,12 @@ def test_the_port_is_the_lending_one_beside_the_tap(tmp_path):
     net = usual_host(tmp_path).add("eth1", 3, master="br-a").add("eth2", 4)
     nai = FakeNai((igb_port(ETH0), igb_port(4)))
     assert find_port(nai, net.netdevs, "vnet0") == "eth0"
+
+
+def test_a_lease_asks_to_keep_the_flood_of_a_dead_guest_from_the_bridge(tmp_path):
+    nai = usual_kernel()
+    take(nai, usual_host(tmp_path).netdevs, FIRST)
+    assert nai.lingers == {MAC0: LINGER_S}
 
 
 def test_no_lending_port_says_which_are_there(tmp_path):

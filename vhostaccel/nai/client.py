@@ -56,6 +56,7 @@ class Nai(Protocol):
         mac: str,
         mode: Mode = Mode.COPY,
         force: bool = False,
+        linger_s: int = 0,
     ) -> Attached:
         """Lease a frame queue of a port to a virtqueue.
 
@@ -66,6 +67,8 @@ class Nai(Protocol):
             mac: frames to this address go to the queue: the guest's.
             mode: how they reach the guest.
             force: even though host policy on the tap is bypassed.
+            linger_s: for how long the queue goes on dropping frames for a guest that
+                has gone, so that they do not reach the host [s].
 
         Raises:
             NaiError: If the kernel refuses, in its words; nothing is changed then.
@@ -135,6 +138,7 @@ class KernelNai(Closing):
         mac: str,
         mode: Mode = Mode.COPY,
         force: bool = False,
+        linger_s: int = 0,
     ) -> Attached:
         """As `Nai.attach`."""
         values: dict[str, object] = {
@@ -146,6 +150,8 @@ class KernelNai(Closing):
         }
         if force:
             values["force"] = True
+        if linger_s:
+            values["linger"] = linger_s
         # The answer ends it, so an acknowledgement beside it is not asked for.
         (answer,) = self._ask(FqMessage, "attach", values, NLM_F_REQUEST)
         return attached_from(answer)

@@ -59,6 +59,8 @@ class FakeNai(Closing):
         """Error number and sentence that `attach` is refused with."""
         self.asked = 0
         """How often `attach` was called."""
+        self.lingers: dict[str, int] = {}
+        """For how long a lease of an address was asked to outlive its guest [s]."""
         self._next = 1
 
     def close(self) -> None:
@@ -103,9 +105,11 @@ class FakeNai(Closing):
         mac: str,
         mode: Mode = Mode.COPY,
         force: bool = False,
+        linger_s: int = 0,
     ) -> Attached:
         """As `Nai.attach`."""
         self.asked += 1
+        self.lingers[mac] = linger_s
         if self.refusal is not None and not force:
             raise refused("attach", NetlinkError(*self.refusal))
         key = (tap_ifindex, tap_queue)

@@ -46,6 +46,7 @@ FQ = (
     ("force", "flag"),
     ("reason", "u32"),
     ("stats", "nest"),
+    ("linger", "u32"),
 )
 STATS = (
     ("pad", "pad"),

@@ -7,6 +7,10 @@ from vhostaccel.nai.client import Nai
 from vhostaccel.nai.model import Attached
 from vhostaccel.nai.netdevs import Netdevs
 
+LINGER_S = 60
+"""How long the queue of a dead guest keeps its flood from the bridge, unless the guest,
+or any other device, comes to the bridge before."""
+
 
 class NoPortError(NaiError):
     """No NIC port that lends queues is where the tap's frames come from."""
@@ -88,6 +92,7 @@ def take(
         port_ifindex=ifindex,
         mac=address,
         force=force,
+        linger_s=LINGER_S,
     )
     return name, attached
 
