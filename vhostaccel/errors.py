@@ -10,6 +10,7 @@
     │   ├── GuestError          3  a guest did not start, or died
     │   ├── TrafficError        3  the generator or a wire failed
     │   ├── NaiError            3  the kernel gave no frame queue, or took none back
+    │   ├── GuardError          3  the guard at the NIC could not be put up, or taken away
     │   └── StorageError        3  a file could not be written
     └── SkipError               4  this host cannot judge it; nothing is wrong
 
@@ -84,6 +85,20 @@ class NaiError(ProvideError):
 
     Args:
         what: as above; a refusal has the kernel's own sentence.
+        hint: as above.
+        code: the kernel's error number, or 0 when the error is not the kernel's.
+    """
+
+    def __init__(self, what: str, *, hint: str, code: int = 0) -> None:
+        super().__init__(what, hint=hint)
+        self.code = code
+
+
+class GuardError(ProvideError):
+    """The guard at the NIC could not be put up, or taken away.
+
+    Args:
+        what: as above.
         hint: as above.
         code: the kernel's error number, or 0 when the error is not the kernel's.
     """

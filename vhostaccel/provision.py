@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes what runs and tests need ahead of the first one: `make setup` ends with this.
 
-python -m vhostaccel.provision    kernel, its source, C programs, modules
+python -m vhostaccel.provision    kernel, its source, C and BPF programs, modules
 """
 
 import sys
 
 from vhostaccel.errors import EXIT_INTERRUPTED, VhostAccelError
+from vhostaccel.guard.build import provide_object
 from vhostaccel.kmod.build import provide_modules
 from vhostaccel.lab.kernel import Kernel, build_module, provide_kernel
 from vhostaccel.lab.provision import MODULES, provide_tools
@@ -31,6 +32,7 @@ def _provide() -> Kernel:
     # The tests read the source too, also when the modules are there.
     kernel = provide_source(provide_kernel(_say), _say)
     provide_tools(_say)
+    provide_object(_say)
     for sources in MODULES:
         build_module(kernel, sources, _say)
     provide_modules(kernel, _say)

@@ -12,6 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHEBANG = re.compile(r"#!\s*/(usr/)?bin/(env |busybox )?(ba)?sh\b")
+KERNEL_SIDE = ("kmod", "vhostaccel/guard/bpf")
 SHELL_FOLDERS = (".ci", "guest", "kmod", "setup", "tests", "vhostaccel")
 
 
@@ -73,9 +74,13 @@ def test_every_source_file_names_its_licence():
         path
         for path in sources
         # "GPL-2.0-only", or what the kernel's generator writes for uAPI headers.
-        if path.is_relative_to(PROJECT / "kmod") != ("GPL-2.0" in _licence(path))
+        if _is_kernel_side(path) != ("GPL-2.0" in _licence(path))
     ]
     assert not wrong
+
+
+def _is_kernel_side(path: Path) -> bool:
+    return any(path.is_relative_to(PROJECT / name) for name in KERNEL_SIDE)
 
 
 def _licence(path: Path) -> str:

@@ -45,6 +45,10 @@ class Netdevs:
         except OSError:  # the device is down, or gone
             return False
 
+    def is_hardware(self, name: str) -> bool:
+        """Say whether the device is a card, not made of software alone."""
+        return (self._folder / name / "device").exists()
+
     def is_tap(self, name: str) -> bool:
         """Say whether the device is a tap."""
         try:
