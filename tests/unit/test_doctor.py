@@ -8,7 +8,14 @@ import pytest
 
 from vhostaccel.doctor import CheckStatus, examine, is_able
 from vhostaccel.doctor.checks import Check, judge
-from vhostaccel.doctor.facts import PROGRAMS, Facts, Kvm, is_static, qemu_version
+from vhostaccel.doctor.facts import (
+    PROGRAMS,
+    Facts,
+    GuardFacts,
+    Kvm,
+    is_static,
+    qemu_version,
+)
 from vhostaccel.lab.kernel import Kernel
 
 VERSION = "6.12.117+deb12-amd64"
@@ -33,6 +40,7 @@ ABLE = Facts(
     kernel=KERNEL,
     kernel_compiler=Path("/usr/bin/x86_64-linux-gnu-gcc-12"),
     has_nai=True,
+    guard=GuardFacts(lacks_program=None, lacks_kernel=None, casts=True),
     absent_distributions=(),
     cache=CACHE,
     disk_free_bytes=50 << 30,
@@ -164,3 +172,17 @@ def test_this_host_is_examined_without_an_error():
     assert {check.name for check in checks} >= {"libvirtd", "Python packages", "memory"}
     assert all(check.seen for check in checks)
     assert all(check.mend for check in checks if check.status is CheckStatus.MISSING)
+
+
+def test_without_the_guards_program_there_is_no_xdp_but_tap():
+    guard = GuardFacts(lacks_program="no object", lacks_kernel=None, casts=False)
+    checks = judge(replace(ABLE, guard=guard))
+    assert not is_able(checks, "xdp")
+    assert is_able(checks, "tap")
+
+
+def test_a_kernel_without_btf_is_no_obstacle_to_the_lab():
+    guard = GuardFacts(lacks_program=None, lacks_kernel="no BTF", casts=False)
+    (check,) = troubles(replace(ABLE, guard=guard))
+    assert (check.name, check.seen) == ("the guard here", "no BTF")
+    assert is_able(judge(replace(ABLE, guard=guard)), "xdp")

@@ -18,6 +18,7 @@ _COMMANDS = {
     "report": "runs:report",
     "lab": "lab:lab",
     "kmod": "kmod:kmod",
+    "guard": "guard:guard",
     "attach": "attach:attach",
     "detach": "attach:detach",
     "list": "attach:list_leases",

@@ -3,16 +3,26 @@
 
 import itertools
 import json
+import queue
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import datetime
 
 import click
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from vhostaccel.cli.guarding import guard_sentence, rates_table
 from vhostaccel.cli.tables import console, table
 from vhostaccel.codec import to_plain
+from vhostaccel.errors import SetupError
+from vhostaccel.guard.client import Guard, NoKeeperError
+from vhostaccel.guard.model import Event as GuardEvent
+from vhostaccel.guard.model import Standing
+from vhostaccel.guard.rates import GuardRates, read_guard_rates
 from vhostaccel.nai.client import KernelNai
 from vhostaccel.nai.domains import RememberedDomains
 from vhostaccel.nai.model import Event, EventKind
@@ -44,14 +54,55 @@ def watch(events: bool, interval: float, count: int | None, as_json: bool) -> No
 
 def _watch_events(count: int | None, as_json: bool) -> None:
     netdevs = Netdevs()
-    with KernelNai() as nai, nai.events() as events:
-        for event in itertools.islice(events, count):
+    with ExitStack() as stack:
+        for event in itertools.islice(_merged(_sources(stack)), count):
             now = datetime.now().astimezone()
             if as_json:
                 when = {"time": now.isoformat(timespec="milliseconds")}
                 click.echo(json.dumps(when | to_plain(event)))
+            elif isinstance(event, GuardEvent):
+                click.echo(f"{now:%H:%M:%S} {guard_sentence(event)}")
             else:
                 click.echo(f"{now:%H:%M:%S} {_sentence(event, netdevs)}")
+
+
+def _sources(stack: ExitStack) -> list[Iterable[Event | GuardEvent]]:
+    """Return who has events to tell: the guard, the module nai, or both."""
+    sources: list[Iterable[Event | GuardEvent]] = []
+    with suppress(NoKeeperError):
+        sources.append(stack.enter_context(Guard().events()))
+    try:
+        nai = stack.enter_context(KernelNai())
+        sources.append(stack.enter_context(nai.events()))
+    except SetupError:
+        if not sources:
+            raise
+    return sources
+
+
+def _merged(
+    sources: list[Iterable[Event | GuardEvent]],
+) -> Iterator[Event | GuardEvent]:
+    """Yield events of all sources as they come, until each has ended."""
+    if len(sources) == 1:
+        yield from sources[0]
+        return
+    arrived: queue.Queue[Event | GuardEvent | None] = queue.Queue()
+
+    def pour(source: Iterable[Event | GuardEvent]) -> None:
+        for event in source:
+            arrived.put(event)
+        arrived.put(None)
+
+    for source in sources:
+        threading.Thread(target=pour, args=(source,), daemon=True).start()
+    left = len(sources)
+    while left:
+        event = arrived.get()
+        if event is None:
+            left -= 1
+        else:
+            yield event
 
 
 def _sentence(event: Event, netdevs: Netdevs) -> str:
@@ -72,33 +123,51 @@ def _sentence(event: Event, netdevs: Netdevs) -> str:
 
 
 def _watch_rates(interval_s: float, count: int | None, as_json: bool) -> None:
-    with KernelNai() as nai:
-        looks = itertools.islice(_looks(nai, interval_s), count)
+    with ExitStack() as stack:
+        try:
+            nai = stack.enter_context(KernelNai())
+        except SetupError:
+            if Guard().standing() is None:
+                raise
+            looks = _looks(tuple, interval_s)
+        else:
+            netdevs, domains = Netdevs(), RememberedDomains(_DOMAINS_S)
+            looks = _looks(lambda: read_rows(nai, netdevs, domains), interval_s)
+        looks = itertools.islice(looks, count)
         if as_json:
-            for rows in looks:
-                click.echo(json.dumps([to_plain(row) for row in rows]))
+            for rows, guarded in looks:
+                click.echo(json.dumps([to_plain(row) for row in (*rows, *guarded)]))
         else:
             _show(looks)
 
 
-def _looks(nai: KernelNai, interval_s: float) -> Iterator[tuple[RowRates, ...]]:
-    netdevs = Netdevs()
-    domains = RememberedDomains(_DOMAINS_S)
+_Seen = tuple[tuple[RowRates, ...], tuple[GuardRates, ...]]
+
+
+def _looks(read: Callable[[], tuple[Row, ...]], interval_s: float) -> Iterator[_Seen]:
     before: tuple[Row, ...] = ()
+    guarded: Standing | None = None
     seen_ns = time.monotonic_ns()
     for number in itertools.count():
-        rows = read_rows(nai, netdevs, domains)
+        rows, guard = read(), Guard().standing()
         now_ns = time.monotonic_ns()
         if number:
-            yield read_rates(before, rows, (now_ns - seen_ns) / 1e9)
-        before, seen_ns = rows, now_ns
+            seconds = (now_ns - seen_ns) / 1e9
+            yield (
+                read_rates(before, rows, seconds),
+                read_guard_rates(guarded, guard, seconds),
+            )
+        before, guarded, seen_ns = rows, guard, now_ns
         time.sleep(interval_s)
 
 
-def _show(looks: Iterable[tuple[RowRates, ...]]) -> None:
+def _show(looks: Iterable[_Seen]) -> None:
     with Live(console=console(), auto_refresh=False) as live:
-        for rows in looks:
-            live.update(_table(rows), refresh=True)
+        for rows, guarded in looks:
+            tables = [rates_table(guarded)] if guarded else []
+            if rows or not tables:
+                tables.append(_table(rows))
+            live.update(Group(*tables), refresh=True)
 
 
 def _table(rows: tuple[RowRates, ...]) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vhostaccel.doctor.facts import PROGRAMS, Facts, Kvm
+from vhostaccel.doctor.facts import PROGRAMS, Facts, GuardFacts, Kvm
 from vhostaccel.lab.kernel import Kernel
 
 _GIB = 1 << 30
@@ -17,7 +17,11 @@ LAB_MEMORY_BYTES = 4 * _GIB
 LAB_DISK_BYTES = 2 * _GIB
 
 LAB = ("flood-test", "run", "lab")
-MODES: Mapping[str, tuple[str, ...]] = {"tap": LAB, "copy": (*LAB, "tcp-test")}
+MODES: Mapping[str, tuple[str, ...]] = {
+    "tap": LAB,
+    "xdp": LAB,
+    "copy": (*LAB, "tcp-test"),
+}
 """Each mode and the commands that run it; a new mode adds its own needs to `judge`."""
 HOST = ("attach", "list", "watch", "libvirt enable")
 """Commands that want frame queues on this very host."""
@@ -66,6 +70,7 @@ def judge(facts: Facts) -> tuple[Check, ...]:
         _judge_compiler(facts),
         _judge_source(facts.kernel),
         _judge_nai(facts.has_nai),
+        *_judge_guard(facts.guard),
         _judge_distributions(facts.absent_distributions),
         _judge_disk(facts),
         _judge_memory(facts.memory_bytes),
@@ -167,6 +172,28 @@ def _judge_nai(has_nai: bool) -> Check:
         seen="nai is loaded" if has_nai else "nai is not loaded; in the lab it is",
         mend="" if has_nai else "sudo .venv/bin/vhostaccel kmod install",
     )
+
+
+def _judge_guard(guard: GuardFacts) -> tuple[Check, Check]:
+    lacks = guard.lacks_program
+    program = Check(
+        name="the guard's program",
+        needed_for=("xdp",),
+        status=CheckStatus.OK if lacks is None else CheckStatus.MISSING,
+        seen=lacks or "compiled, and libbpf is there",
+        mend="" if lacks is None else _MEND_ALL,
+    )
+    way = (
+        "bpf_rdonly_cast" if guard.casts else "bpf_probe_read_kernel, which costs more"
+    )
+    here = Check(
+        name="the guard here",
+        needed_for=("attach --mode xdp",),
+        status=CheckStatus.OK if guard.lacks_kernel is None else CheckStatus.WARN,
+        seen=guard.lacks_kernel or f"rings are read by {way}",
+        mend="" if guard.lacks_kernel is None else "sudo modprobe tun",
+    )
+    return program, here
 
 
 def _judge_distributions(absent: tuple[str, ...]) -> Check:

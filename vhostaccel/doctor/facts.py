@@ -13,6 +13,8 @@ import psutil
 
 from vhostaccel import command
 from vhostaccel.errors import VhostAccelError
+from vhostaccel.guard.build import find_object
+from vhostaccel.guard.datapath import can_cast, kernel_lacks
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import Kernel, find_kernel, module_compiler
 
@@ -43,6 +45,18 @@ class Kvm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardFacts:
+    """What the mode xdp finds here."""
+
+    lacks_program: str | None
+    """Why its program cannot be loaded on any kernel, or None."""
+    lacks_kernel: str | None
+    """What this host's own kernel lacks, or None."""
+    casts: bool
+    """Whether this host's own kernel lets it read rings the faster way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was seen on a host."""
 
@@ -58,6 +72,7 @@ class Facts:
     kernel_compiler: Path | None
     has_nai: bool
     """Whether this host's own kernel has the module nai loaded."""
+    guard: GuardFacts
     absent_distributions: tuple[str, ...]
     """Python distributions that vhostaccel needs and that are not installed."""
     cache: Path
@@ -86,6 +101,7 @@ def look() -> Facts:
         kernel=kernel,
         kernel_compiler=None if kernel is None else _compiler(kernel),
         has_nai=Path("/sys/module/nai").is_dir(),
+        guard=_look_at_guard(),
         absent_distributions=_absent_distributions(),
         cache=cache,
         disk_free_bytes=storage.free_bytes(cache),
@@ -104,6 +120,17 @@ def is_static(program: bytes) -> bool:
     """Return whether an ELF program needs no dynamic linker, hence runs in a guest."""
     # The linker's path is in the PT_INTERP segment, which linkers put first.
     return program.startswith(b"\x7fELF") and b"/ld-linux" not in program[:4096]
+
+
+def _look_at_guard() -> GuardFacts:
+    try:
+        find_object()
+        lack = kernel_lacks()
+        casts = can_cast()
+    except VhostAccelError as error:
+        return GuardFacts(lacks_program=error.what, lacks_kernel=None, casts=False)
+    lacks_kernel = None if lack is None else lack.what
+    return GuardFacts(lacks_program=None, lacks_kernel=lacks_kernel, casts=casts)
 
 
 def _look_at_kvm() -> Kvm:
