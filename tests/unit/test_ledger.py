@@ -119,6 +119,7 @@ def test_each_drop_lands_in_its_place_and_nothing_is_left() -> None:
     a_to_b, b_to_a = ledger_of(*one_way())
     assert a_to_b.dropped == {
         "nic": NIC,
+        "guard": 0,
         "softnet": 0,
         "frame queue": 0,
         "bridge": BRIDGE,
@@ -269,3 +270,20 @@ def test_frames_of_a_lease_were_received_by_the_nic_though_its_netdev_has_none()
     assert hops["nic received"] == (95, 405)
     assert hops["frame queue"] == (90, 3)
     assert (ledger.dropped["tap"], ledger.residual) == (0, 0)
+
+
+def test_what_the_guard_drops_the_nic_has_received() -> None:
+    netdevs, guest = one_way()
+    netdevs["eth0"] = replace(netdevs["eth0"], rx_packets=SENT - NIC + 70)
+    after = make_sample(netdevs, {"nfv0": guest})
+    ledger, other_way = ledgers(
+        replace(make_sample(ZERO, {"nfv0": IDLE_GUEST}), guarded={"nfv0-0": 5}),
+        replace(after, guarded={"nfv0-0": 75}),
+        make_trial(make_result(SENT + 70, DELIVERED), SILENT),
+        NICS,
+        GuestSpec(),
+    )
+    hops = {hop.name: (hop.frames, hop.dropped) for hop in ledger.hops}
+    assert hops["guard"] == (SENT - NIC, 70)
+    assert ledger.residual == 0
+    assert "guard" not in {hop.name for hop in other_way.hops}

@@ -9,6 +9,7 @@ from pathlib import Path
 from vhostaccel.command import run
 from vhostaccel.disturb import Site, disturb
 from vhostaccel.errors import LabError, VhostAccelError
+from vhostaccel.guard.client import dropped_by_tap
 from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface
 from vhostaccel.lab import drivers
 from vhostaccel.lab.network import (
@@ -200,6 +201,7 @@ class LocalHost:
             read_leases=self._leases,
             pinged=guests.pinged,
             gap_us=_ICOUNT_GAP_US if spec.icount else GAP_US,
+            read_guarded=dropped_by_tap,
         )
         self._state.defer("end the probe", self._probe.stop)
         self._probe.start()

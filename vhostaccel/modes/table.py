@@ -3,7 +3,8 @@
 
 from vhostaccel.modes.copy import Copy
 from vhostaccel.modes.mode import Mode, Tap
+from vhostaccel.modes.xdp import Xdp
 
-MODES: dict[str, Mode] = {mode.name: mode for mode in (Tap(), Copy())}
-PLANNED = ("xdp", "poll", "seed")
+MODES: dict[str, Mode] = {mode.name: mode for mode in (Tap(), Xdp(), Copy())}
+PLANNED = ("poll", "seed")
 """Modes of the design that this version does not have; a scenario of theirs is skipped."""

@@ -3,8 +3,8 @@
 
 The path of ``a_to_b``; ``b_to_a`` is its mirror image::
 
-    wire sent ─► nic received ─► (softnet) ─► bridge ─► tap delivered
-                              └► (frame queue) ───────┘
+    wire sent ─► nic received ─► (guard) ─► (softnet) ─► bridge ─► tap delivered
+                              └► (frame queue) ───────────────────┘
               ─► guest in ─► guest ip ─► guest out
               ─► tap returned ─► nic sent ─► wire collected
 
@@ -32,6 +32,7 @@ from vhostaccel.traffic.trial import DirectionResult, TrialResult
 
 _PLACES = {
     "nic received": "nic",
+    "guard": "guard",
     "softnet": "softnet",
     "frame queue": "frame queue",
     "bridge": "bridge",
@@ -77,6 +78,8 @@ class _Path:
     moved: dict[str, NetdevCounts]
     leased: LeaseCounts | None
     """Of the frame queues of `taps_in`; None when there is none."""
+    guarded: int | None
+    """Dropped by the guard for `taps_in`; None when it guards none of them."""
     softnet_dropped: int
     """Of all devices."""
     guests: _Guests | None
@@ -130,6 +133,7 @@ def _path(
             if name in after.netdevs
         },
         leased=_leased(before, after, plans, enters=enters),
+        guarded=_guarded(before, after, plans, enters=enters),
         softnet_dropped=sum((now - then) % _SOFTNET_WRAP for then, now in softnet),
         guests=_guests(before, after, plans, enters=enters),
     )
@@ -152,6 +156,18 @@ def _leased(
             for field in fields(LeaseCounts)
         }
     )
+
+
+def _guarded(
+    before: Sample, after: Sample, plans: tuple[GuestPlan, ...], *, enters: int
+) -> int | None:
+    taps = [plan.interfaces[enters].tap for plan in plans]
+    dropped = [
+        after.guarded[tap] - before.guarded[tap]
+        for tap in taps
+        if tap in before.guarded and tap in after.guarded
+    ]
+    return sum(dropped) if dropped else None
 
 
 def _guests(
@@ -235,9 +251,14 @@ def _at_the_nic(path: _Path, sent: int) -> list[Hop]:
                 f"leases of {', '.join(path.taps_in)}: rx-packets, rx-drops",
             )
         )
+    left = counts.rx_packets
+    if path.guarded is not None:
+        left -= path.guarded
+        source = f"guard of {', '.join(path.taps_in)}: dropped"
+        hops.append(_hop("guard", left, path.guarded, source))
     backlog = _backlog_share(path)
     if backlog:
-        left = counts.rx_packets - backlog
+        left -= backlog
         source = f"softnet_stat dropped, the share of {nic} by rx_dropped"
         hops.append(_hop("softnet", left, backlog, source))
     return hops

@@ -40,6 +40,7 @@ class Probe:
             to the answer [ns], or None.
         read_leases: reads the counters of the leased frame queues, by tap.
         pinged: address and bridge of the guests' interfaces, by tap.
+        read_guarded: reads how many frames the guard dropped at the NIC, by tap.
         gap_us: the longest step of the clock that counts as idle.
     """
 
@@ -54,6 +55,7 @@ class Probe:
         beat: Callable[[str, float], int | None],
         read_leases: Callable[[], dict[str, LeaseCounts]],
         pinged: Mapping[str, tuple[str, str]],
+        read_guarded: Callable[[], dict[str, int]] = dict,
         gap_us: int = GAP_US,
     ) -> None:
         self._gap_us = gap_us
@@ -61,6 +63,7 @@ class Probe:
         self._pingers = Pingers({}, _PING_EVERY_S)
         self._read_leases = read_leases
         self._program = cpuprobe
+        self._read_guarded = read_guarded
         self._cpu = datapath_cpu
         self._netdevs = tuple(netdevs)
         self._processes = dict(processes)
@@ -109,7 +112,7 @@ class Probe:
         )
         ticks = counters.parse_cpu_ticks(counters.read_proc("stat"))
         kvm = counters.read_kvm()
-        leases = self._read_leases()
+        leases, guarded = self._read_leases(), self._read_guarded()
         # While a guest is watched it is being asked already.
         guests = {
             name: None if self._is_watching else self._ask_guest(name, _GUEST_ANSWER_S)
@@ -131,6 +134,7 @@ class Probe:
             guests_at_ns=time.monotonic_ns(),
         )
 
+            guarded=guarded,
     def tally(self) -> Tally:
         """Read clock and idle counter alone."""
         return Tally(at_ns=time.monotonic_ns(), idle_ns=self._running().idle_ns())

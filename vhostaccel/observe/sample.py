@@ -89,6 +89,8 @@ class Sample:
     """By tap; empty while every frame comes through the taps."""
     guests_at_ns: int
     """When the guests' answers were in [ns]; they are asked last."""
+    guarded: dict[str, int] = field(default_factory=dict)
+    """Frames that the guard dropped at the NIC, by tap; empty without mode xdp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ _STAND_IN |= {f"hue-{n}": f"#0200{n:02x}" for n in range(HUES)}
 PLACES = {
     "delivered": "quiet",
     "nic": "hue-0",
+    "guard": "hue-5",
     "softnet": "hue-4",
     "frame queue": "hue-2",
     "bridge": "hue-3",

@@ -13,7 +13,7 @@ UNEXPLAINED = "unexplained"
 """Place of the frames that no counter explains."""
 
 PATH = (
-    "nic", "softnet", "frame queue", "bridge", "tap", "guest", "tap return",
+    "nic", "guard", "softnet", "frame queue", "bridge", "tap", "guest", "tap return",
     "nic transmit", UNEXPLAINED,
 )  # fmt: skip
 """Places where a frame may be lost, in the order it passes them."""

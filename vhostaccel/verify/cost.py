@@ -17,7 +17,7 @@ from vhostaccel.verify.case import CONTROL, Case, Rule
 from vhostaccel.verify.curve import by_rate, sound_sweep
 from vhostaccel.verify.verdict import Verdict
 
-_BETWEEN = ("softnet", "frame queue", "bridge", "tap")
+_BETWEEN = ("guard", "softnet", "frame queue", "bridge", "tap")
 """Places between NIC and guest, as the ledger spells them."""
 
 
