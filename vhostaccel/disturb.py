@@ -20,6 +20,7 @@ from vhostaccel.lab.unload import try_unload
 from vhostaccel.nai.family import FqState
 from vhostaccel.nai.model import Lease
 from vhostaccel.observe.point import DisturbanceResult
+from vhostaccel.patience import limit_s
 from vhostaccel.scenario.model import Action, DisturbanceSpec
 
 OTHER_MTU = 1400
@@ -221,11 +222,12 @@ _ACTIONS: dict[Action, Callable[[Site, float], tuple[str, ...]]] = {
 
 def _silence(site: Site) -> tuple[str, ...]:
     """Return once the guest answers, or say that it does not."""
-    deadline = time.monotonic() + _ANSWER_LIMIT_S
+    limit = limit_s(_ANSWER_LIMIT_S)
+    deadline = time.monotonic() + limit
     while site.guest.beat(_BEAT_S) is None:
         if time.monotonic() > deadline:
             name = site.guest.plan.name
-            return (f"guest {name} did not answer within {_ANSWER_LIMIT_S:g} s",)
+            return (f"guest {name} did not answer within {limit:g} s",)
     return ()
 
 
@@ -248,7 +250,7 @@ def _left_by_the_dead(site: Site) -> tuple[str, ...]:
         devices = (f"tap {tap}" for tap in taps & set(site.remaining()))
         return (*leases, *devices)
 
-    deadline = time.monotonic() + _LEASE_LIMIT_S
+    deadline = time.monotonic() + limit_s(_LEASE_LIMIT_S)
     while left() and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     return tuple(f"{what} outlived the guest's process" for what in sorted(left()))
@@ -263,7 +265,7 @@ def _links_are_back(site: Site) -> tuple[str, ...]:
 
 def _not_running(site: Site, held: Mapping[str, Lease]) -> tuple[str, ...]:
     """Return once every one of these taps has a lease that runs, or say which has not."""
-    deadline = time.monotonic() + _LEASE_LIMIT_S
+    deadline = time.monotonic() + limit_s(_LEASE_LIMIT_S)
     while True:
         now = site.leases()
         wrong = {

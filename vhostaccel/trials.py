@@ -25,6 +25,7 @@ from vhostaccel.observe.cpu import (
 from vhostaccel.observe.ledger import ledgers
 from vhostaccel.observe.point import DisturbanceResult, Point
 from vhostaccel.observe.sample import Liveness, Sample
+from vhostaccel.patience import limit_s
 from vhostaccel.report.rows import told
 from vhostaccel.scenario.model import Directions, DisturbanceSpec, Scenario
 from vhostaccel.traffic.generator import RunningTrial, TrafficGenerator
@@ -114,7 +115,7 @@ class Trials:
                     f"{self._mode}: frames are forwarded, {took_s:.1f} s after the first"
                 )
                 return
-            if time.monotonic() - started > _WARM_UP_LIMIT_S:
+            if time.monotonic() - started > limit_s(_WARM_UP_LIMIT_S):
                 counts = ", ".join(
                     f"{d.collected_count} of {d.sent_count}" for d in driven
                 )
@@ -203,7 +204,7 @@ class Trials:
 
     def _settled(self, earlier: Sample | None) -> Sample:
         """Return a sample once the guests answer and nothing moves any more."""
-        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        deadline = time.monotonic() + limit_s(_SETTLE_LIMIT_S)
         last = self._host.sample()
         while True:
             if earlier is None and None not in last.guests.values():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vhostaccel.errors import VhostAccelError
+from vhostaccel.patience import limit_s
 
 PORT_NAME = "org.vhostaccel.lab"
 _HOST = "vhostaccel.host"
@@ -68,7 +69,7 @@ class Agent:
 
         # A call that hangs tells on the console where.
         if call["call"] in _QUICK:
-            faulthandler.dump_traceback_later(_SLOW_S)
+            faulthandler.dump_traceback_later(limit_s(_SLOW_S))
         try:
             self._write({"id": number, "result": self._do(call, says)})
         except VhostAccelError as error:

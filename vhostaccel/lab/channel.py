@@ -17,6 +17,7 @@ from typing import Any
 
 from vhostaccel import errors
 from vhostaccel.errors import LabError
+from vhostaccel.patience import limit_s
 
 _CHUNK = 1 << 16
 
@@ -62,7 +63,7 @@ class Channel:
 
         Args:
             name: what to call.
-            timeout_s: how long the answer may take [s].
+            timeout_s: how long the answer of a usual kernel may take [s].
             says: is given what the agent says on the way.
             arguments: what to call it with; plain JSON values.
 
@@ -72,6 +73,7 @@ class Channel:
         """
         self._next_id += 1
         call = {"id": self._next_id, "call": name, "with": arguments}
+        timeout_s = limit_s(timeout_s)
         deadline = time.monotonic() + timeout_s
         self._send(json.dumps(call).encode() + b"\n", name)
         while True:

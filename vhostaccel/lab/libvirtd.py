@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vhostaccel.command import run
 from vhostaccel.errors import GuestError
+from vhostaccel.patience import limit_s
 
 _FOLDER = Path("/run/vhostaccel-libvirt")
 _SOCKET = Path("/run/libvirt/libvirt-sock")
@@ -86,7 +87,7 @@ def start_libvirtd(install_hook: Callable[[], object] | None = None) -> Libvirtd
             stdout=output,
             stderr=output,
         )
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    deadline = time.monotonic() + limit_s(_START_TIMEOUT_S)
     while not _SOCKET.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             raise GuestError(

@@ -17,6 +17,7 @@ from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NUD_NOARP
 
 from vhostaccel.errors import LabError
 from vhostaccel.lab.state import HostState
+from vhostaccel.patience import limit_s
 
 _NET = Path("/sys/class/net")
 _APPEAR_TIMEOUT_S = 20.0
@@ -53,7 +54,7 @@ def find_nic(mac: str) -> Nic:
     Raises:
         LabError: If none appears.
     """
-    deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+    deadline = time.monotonic() + limit_s(_APPEAR_TIMEOUT_S)
     while True:
         for folder in _NET.iterdir():
             driver = folder / "device" / "driver"
@@ -177,7 +178,7 @@ class Network:
         Raises:
             LabError: If it gets none in time.
         """
-        deadline = time.monotonic() + _APPEAR_TIMEOUT_S
+        deadline = time.monotonic() + limit_s(_APPEAR_TIMEOUT_S)
         while (_NET / name / "carrier").read_text().strip() != "1":
             if time.monotonic() > deadline:
                 raise LabError(f"{name} has no link", hint="is its wire connected?")

@@ -17,6 +17,7 @@ from vhostaccel.local.placement import DATAPATH_CPU
 from vhostaccel.local.spec import HostSpec
 from vhostaccel.nai.hook_file import install_hook
 from vhostaccel.observe.sample import GuestCounts, NetdevCounts
+from vhostaccel.patience import limit_s
 from vhostaccel.scenario.model import GuestKind, Placement
 
 _GUEST_TIMEOUT_S = 180.0
@@ -120,7 +121,7 @@ class Guests:
                 files,
                 memory=spec.guest.memory,
                 cpus=cpus,
-                timeout_s=_GUEST_TIMEOUT_S,
+                timeout_s=limit_s(_GUEST_TIMEOUT_S),
             )
             self._add(guest)
             took_s = time.monotonic() - started

@@ -22,6 +22,7 @@ from vhostaccel.nai.family import FqState
 from vhostaccel.nai.lease import find_port, take
 from vhostaccel.nai.model import Lease
 from vhostaccel.nai.netdevs import Netdevs
+from vhostaccel.patience import limit_s
 
 _RUNNING_TIMEOUT_S = 20.0
 _POLL_S = 0.02
@@ -143,7 +144,7 @@ class Copy:
         )
 
     def _wait_until_it_runs(self, nai: Nai, tap: str) -> None:
-        deadline = time.monotonic() + self._limit_s
+        deadline = time.monotonic() + limit_s(self._limit_s)
         while True:
             lease = self._by_tap(nai).get(tap)
             if lease is not None and self._runs(lease):

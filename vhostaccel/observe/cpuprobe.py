@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from vhostaccel.errors import LabError
+from vhostaccel.patience import limit_s
 
 _PAGE_BYTES = 4096
 _MAGIC = 0x70636176
@@ -40,7 +41,7 @@ class CpuProbe:
                 (str(program), str(cpu), file.name, str(gap_us)),
                 stdin=subprocess.DEVNULL,
             )
-            deadline = time.monotonic() + _START_TIMEOUT_S
+            deadline = time.monotonic() + limit_s(_START_TIMEOUT_S)
             while self._read("I", 0) != _MAGIC:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()

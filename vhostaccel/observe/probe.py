@@ -21,6 +21,7 @@ from vhostaccel.observe.sample import (
     Tally,
 )
 from vhostaccel.observe.watcher import Watcher
+from vhostaccel.patience import limit_s
 
 _GUEST_ANSWER_S = 1.0
 _PING_EVERY_S = 1.0
@@ -39,8 +40,8 @@ class Probe:
         beat: asks a guest for a heartbeat, given name and limit [s]; returns the time
             to the answer [ns], or None.
         read_leases: reads the counters of the leased frame queues, by tap.
-        pinged: address and bridge of the guests' interfaces, by tap.
         read_guarded: reads how many frames the guard dropped at the NIC, by tap.
+        pinged: address and bridge of the guests' interfaces, by tap.
         gap_us: the longest step of the clock that counts as idle.
     """
 
@@ -54,16 +55,16 @@ class Probe:
         ask_guest: Callable[[str, float], GuestCounts | None],
         beat: Callable[[str, float], int | None],
         read_leases: Callable[[], dict[str, LeaseCounts]],
-        pinged: Mapping[str, tuple[str, str]],
         read_guarded: Callable[[], dict[str, int]] = dict,
+        pinged: Mapping[str, tuple[str, str]],
         gap_us: int = GAP_US,
     ) -> None:
         self._gap_us = gap_us
         self._pinged = dict(pinged)
         self._pingers = Pingers({}, _PING_EVERY_S)
         self._read_leases = read_leases
-        self._program = cpuprobe
         self._read_guarded = read_guarded
+        self._program = cpuprobe
         self._cpu = datapath_cpu
         self._netdevs = tuple(netdevs)
         self._processes = dict(processes)
@@ -115,7 +116,9 @@ class Probe:
         leases, guarded = self._read_leases(), self._read_guarded()
         # While a guest is watched it is being asked already.
         guests = {
-            name: None if self._is_watching else self._ask_guest(name, _GUEST_ANSWER_S)
+            name: None
+            if self._is_watching
+            else self._ask_guest(name, limit_s(_GUEST_ANSWER_S))
             for name in self._processes.values()
         }
         return Sample(
@@ -131,10 +134,10 @@ class Probe:
             kvm=kvm,
             guests=guests,
             leases=leases,
+            guarded=guarded,
             guests_at_ns=time.monotonic_ns(),
         )
 
-            guarded=guarded,
     def tally(self) -> Tally:
         """Read clock and idle counter alone."""
         return Tally(at_ns=time.monotonic_ns(), idle_ns=self._running().idle_ns())
