@@ -110,9 +110,11 @@ class Execution:
                 self._sweep(modes, trials, machine.console)
                 leftovers = bed.host.finish()
             self._found[modes[-1]].extend(_new_problems(machine.console, self._found))
+            notes = machine.console.notes()
         for mode in modes:
             evidence = Evidence(
                 console_warnings=tuple(self._found[mode]),
+                console_notes=notes,
                 leftovers=leftovers,
                 idle_rtts_ns=tuple(self._idle[mode]),
                 control_rtts_ns=tuple(self._idle.get(CONTROL, ())),

@@ -1,29 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the lab's kernel printed, and which of it reports a problem in the kernel."""
 
-import re
 from pathlib import Path
 
-# The patterns of the netdev CI's console check (NIPA, has_crash), and the sanitizers'.
-_PROBLEM = re.compile(
-    r"BUG:|WARNING:|Oops|Kernel panic|general protection fault|Call Trace:"
-    r"|kernel BUG at|UBSAN:|KASAN:|KCSAN:|DMA-API:.*(error|warning|not allocated)"
-    r"|rcu: INFO: rcu_.* (self-)?detected stall|possible (circular|recursive) locking"
-    r"|refcount_t: |unregister_netdevice: waiting|blocked for more than|unreferenced object"
-    r"|soft lockup|hard LOCKUP|hung_task"
-)
-# Said by a healthy boot.
-_HARMLESS = re.compile(r"WARNING: (Unsupported|CPU:.*Not tainted$)|mitigation", re.I)
+from vhostaccel.lab.splats import Splat, find_splats
 
 
 def problems(console: str) -> tuple[str, ...]:
-    """Return the lines that report a problem in the kernel, in order, once each."""
-    found = (
-        line.strip()
-        for line in console.splitlines()
-        if _PROBLEM.search(line) and not _HARMLESS.search(line)
-    )
-    return tuple(dict.fromkeys(found))
+    """Return the headline of each report that is a failure, in order, once each."""
+    return tuple(splat.headline for splat in find_splats(console) if splat.counts)
 
 
 class ConsoleLog:
@@ -39,9 +24,17 @@ class ConsoleLog:
         except FileNotFoundError:
             return ""
 
+    def splats(self) -> tuple[Splat, ...]:
+        """Return every report of the kernel, failures or not."""
+        return find_splats(self.text())
+
     def problems(self) -> tuple[str, ...]:
-        """Return the lines that report a problem in the kernel."""
+        """Return the headlines of those that are failures."""
         return problems(self.text())
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the headlines of those that are not."""
+        return tuple(splat.headline for splat in self.splats() if not splat.counts)
 
     def tail(self, lines: int = 5) -> str:
         """Return the last lines, for an error message."""

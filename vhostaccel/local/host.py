@@ -12,6 +12,7 @@ from vhostaccel.errors import LabError, VhostAccelError
 from vhostaccel.guard.client import dropped_by_tap
 from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface
 from vhostaccel.lab import drivers
+from vhostaccel.lab.leaks import report_leaks
 from vhostaccel.lab.network import (
     Network,
     Nic,
@@ -61,7 +62,7 @@ class LocalHost:
             SkipError: If a mode cannot be had here.
         """
         guests = self._guests = Guests(spec, self._state, self._says)
-        drivers.load(None if spec.modules is None else Path(spec.modules))
+        drivers.load(spec.modules)
         if spec.anchor is not None:
             run(("insmod", spec.anchor), hint="`make setup` builds it anew")
         for mode in spec.modes:
@@ -147,6 +148,7 @@ class LocalHost:
         """Undo everything; return what could not be undone or is left over."""
         left = list(self._leave_mode())
         left += self._state.undo()
+        report_leaks()
         left += [f"tap {name} is still there" for name in remaining_taps("nfv")]
         return tuple(left)
 
@@ -199,9 +201,9 @@ class LocalHost:
             ask_guest=guests.counters,
             beat=guests.beat,
             read_leases=self._leases,
+            read_guarded=dropped_by_tap,
             pinged=guests.pinged,
             gap_us=_ICOUNT_GAP_US if spec.icount else GAP_US,
-            read_guarded=dropped_by_tap,
         )
         self._state.defer("end the probe", self._probe.stop)
         self._probe.start()

@@ -17,4 +17,6 @@ def judge(case: Case) -> Verdict:
     )
     if found:
         why += f", the first: {found[0].strip()}"
+    if notes := case.evidence.console_notes:
+        why += f"; besides {len(notes)} data races of others"
     return RULE.judged(not found, len(found), why)

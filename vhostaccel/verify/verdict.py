@@ -50,5 +50,7 @@ class Evidence:
     """Queues, pages or devices still there after detach."""
     idle_rtts_ns: tuple[int, ...] = ()
     """Round trips of pings through the taps with nothing else on [ns]."""
+    console_notes: tuple[str, ...] = ()
+    """Reports of data races in which nothing of the project has part."""
     control_rtts_ns: tuple[int, ...] = ()
     """The same of the mode that others are compared with."""
