@@ -9,6 +9,7 @@ from tests.kernel_part import HUNK, PATCH, make_kernel, make_kmod, make_source
 from vhostaccel.errors import ProvideError, SetupError
 from vhostaccel.kmod.build import build_key, complaints
 from vhostaccel.kmod.layout import read_kernel_part
+from vhostaccel.kmod.package import describe_package, write_package
 from vhostaccel.kmod.patch import parse_patch
 from vhostaccel.kmod.sign import Signing
 from vhostaccel.kmod.tree import assemble
@@ -21,6 +22,20 @@ def test_every_file_of_ours_has_its_place_and_leftovers_of_a_build_have_none(tmp
         "include/net/nai.h",
         "drivers/vhost/net_nai.c",
     }
+
+
+def test_a_host_gets_no_module_that_is_for_tests(tmp_path):
+    part, package = make_kmod(tmp_path / "a"), tmp_path / "package"
+    tested = make_kmod(tmp_path / "b", **{"naisim/naisim_main.c": "int sim;\n"})
+    assert "drivers/net/naisim/naisim_main.c" in tested.own
+    (tmp_path / "b" / "dkms.conf").write_text("@VERSION@")
+    (tmp_path / "a" / "dkms.conf").write_text("@VERSION@")
+    made = describe_package(tested, "6.12.117-1", tmp_path / "b")
+    assert made == describe_package(part, "6.12.117-1", tmp_path / "a")
+    package.mkdir()
+    write_package(made, tested, make_source(tmp_path / "source"), package)
+    assert (package / "net/nai/nai_core.c").exists()
+    assert not (package / "drivers/net/naisim").exists()
 
 
 def test_a_kernel_part_without_files_is_told(tmp_path):

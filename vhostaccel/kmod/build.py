@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modules nai, tun, vhost_net and igb: made once for each state of their sources.
+"""Our modules, those for tests too: made once for each state of their sources.
 
 modules/nai-<key>/nai.ko ...    in the cache folder; the key names all inputs
 modules/nai-<key>/debug/        the same with debug information
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
-from vhostaccel.kmod.layout import MODULE_FOLDERS, MODULES, KernelPart, read_kernel_part
+from vhostaccel.kmod.layout import MODULE_FOLDERS, KernelPart, read_kernel_part
 from vhostaccel.kmod.sign import Signing, sign_module
 from vhostaccel.kmod.tree import assemble, build_argv
 from vhostaccel.lab import storage
@@ -47,7 +47,7 @@ class Built:
 
 
 def provide_modules(kernel: Kernel, report: Callable[[str], None]) -> Path:
-    """Return the folder with nai.ko, tun.ko, vhost_net.ko and igb.ko for a kernel.
+    """Return the folder with nai.ko and all others for a kernel.
 
     Raises:
         SetupError: If a tool or a source file is missing.
@@ -75,7 +75,7 @@ def build_modules(
         storage.require_space(target, _PEAK_BYTES, "building the kernel modules")
         pristine = provide_source(kernel, report).source
         assert pristine is not None
-        report(f"modules {', '.join(MODULES)}: building for {kernel.version}")
+        report(f"modules {', '.join(MODULE_FOLDERS)}: building for {kernel.version}")
         with storage.atomic_folder(target) as folder:
             tree = folder / "tree"
             tree.mkdir()
@@ -88,7 +88,7 @@ def build_modules(
     return Built(
         kernel=kernel.version,
         folder=target,
-        modules={name: target / f"{name}.ko" for name in MODULES},
+        modules={name: target / f"{name}.ko" for name in MODULE_FOLDERS},
         signed_with=signing.cert if signing else None,
         fresh=fresh,
     )
@@ -142,7 +142,7 @@ def complaints(output: str) -> str:
 
 def _collect(tree: Path, folder: Path, kernel: Kernel, signing: Signing | None) -> None:
     """Keep the modules of a tree: to load, and as built, for the lines behind an oops."""
-    for name in MODULES:
+    for name in MODULE_FOLDERS:
         made = folder / "debug" / f"{name}.ko"
         made.parent.mkdir(exist_ok=True)
         (tree / MODULE_FOLDERS[name] / f"{name}.ko").rename(made)

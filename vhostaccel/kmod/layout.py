@@ -4,7 +4,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vhostaccel.errors import SetupError
@@ -17,22 +17,38 @@ KMOD = PROJECT / "kmod"
 MODULES = ("nai", "tun", "vhost_net", "igb")
 """In the order in which they are loaded: each needs only earlier ones."""
 
+TEST_MODULES = ("naisim",)
+"""Built like the others, but nothing that a host is to have."""
+
 MODULE_FOLDERS = {
     "nai": "net/nai",
     "tun": "drivers/net",
     "vhost_net": "drivers/vhost",
     "igb": "drivers/net/ethernet/intel/igb",
+    "naisim": "drivers/net/naisim",
 }
 """Where the build of a tree leaves each module."""
 
 PLACES = {
     "nai": "net/nai",
+    "tests": "net/nai/tests",
     "include": "include",
     "vhost": "drivers/vhost",
     "igb": "drivers/net/ethernet/intel/igb",
+    "naisim": "drivers/net/naisim",
+    "selftests": "tools/testing/selftests/drivers/net/nai",
     "spec": "Documentation/netlink/specs",
+    "Documentation": "Documentation",
 }
 """Our folder, and the folder of a kernel tree that its files belong to."""
+
+KUNITCONFIG = ".kunitconfig"
+"""The kernel's name for what a folder's KUnit suites need."""
+
+_HIDDEN = (KUNITCONFIG, ".gitignore")
+"""The only hidden files that are ours."""
+
+_NOT_COMPILED = ("Documentation", "tools")
 
 REBUILT = ("drivers/net/tun.c", "drivers/vhost", "drivers/net/ethernet/intel/igb")
 """What the build takes from the pristine source besides the files that we patch."""
@@ -67,11 +83,24 @@ class KernelPart:
         return (*REBUILT, *alone)
 
     @property
+    def for_hosts(self) -> "KernelPart":
+        """Return it without the modules that are for tests; the hunks are harmless."""
+        modules = (MODULE_FOLDERS[name] for name in TEST_MODULES)
+        tests = (PLACES["tests"], PLACES["selftests"], *modules)
+        own = {
+            place: path
+            for place, path in self.own.items()
+            if not _is_below(place, tests)
+        }
+        return replace(self, own=own)
+
+    @property
     def content(self) -> Iterator[bytes | str]:
-        """Yield names and content of all inputs, for a key."""
+        """Yield names and content of all that a build's result depends on, for a key."""
         for place, path in sorted({**self.own, **self.build_files}.items()):
-            yield place
-            yield path.read_bytes()
+            if not _is_below(place, _NOT_COMPILED):
+                yield place
+                yield path.read_bytes()
         for patch in self.patches:
             yield patch.name
             yield patch.text
@@ -109,7 +138,10 @@ def _files(folder: Path) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.is_file()
-        and path.name not in _LEFTOVERS(os.fspath(path.parent), [path.name])
+        and (
+            path.name in _HIDDEN
+            or path.name not in _LEFTOVERS(os.fspath(path.parent), [path.name])
+        )
     )
 
 

@@ -44,7 +44,7 @@ def describe_package(
     return Package(
         version=__version__,
         source=package_version,
-        key=hash_key(package_version, conf, *part.content),
+        key=hash_key(package_version, conf, *part.for_hosts.content),
     )
 
 
@@ -64,7 +64,7 @@ def write_package(
         SetupError: If the source lacks a file.
         ProvideError: If a patch does not apply.
     """
-    assemble(part, source, folder)
+    assemble(part.for_hosts, source, folder)
     (folder / "dkms.conf").write_text(dkms_conf(package.version))
     manifest = {
         "version": package.version,
