@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only door to other programs: run one, and say exactly what failed."""
 
+import os
 import shlex
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +77,52 @@ def run(
             hint=hint,
         )
     return Finished(argv=tuple(argv), status=done.returncode, output=done.stdout)
+
+
+def follow(
+    argv: Sequence[str],
+    *,
+    hint: str,
+    says: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a program that takes long to its end, and tell each line as it is printed.
+
+    What it has started ends with it when this is interrupted.
+
+    Args:
+        argv: the program and its arguments.
+        hint: what the reader can do when it cannot be started.
+        says: is told each line, without its end.
+        env: the whole environment, or None for ours.
+
+    Raises:
+        SetupError: If the program does not exist.
+    """
+    lines: list[str] = []
+    try:
+        child = subprocess.Popen(
+            argv,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        raise SetupError(f"cannot run {argv[0]}: {error.strerror}", hint=hint) from None
+    with child:
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                lines.append(line)
+                says(line.rstrip("\n"))
+        except BaseException:
+            os.killpg(child.pid, signal.SIGTERM)
+            raise
+    return Finished(argv=tuple(argv), status=child.returncode, output="".join(lines))
 
 
 def _tail(output: str | bytes | None, lines: int = 6) -> str:

@@ -11,10 +11,13 @@ from vhostaccel.guests.image import provide_image
 from vhostaccel.guests.plan import NIC_MACS
 from vhostaccel.host import RemoteHost
 from vhostaccel.kmod.build import provide_modules
+from vhostaccel.kmod.debug_kernel import companion, provide_debug_kernel
 from vhostaccel.lab.console import ConsoleLog
+from vhostaccel.lab.drivers import IN_KERNEL
 from vhostaccel.lab.kernel import Kernel, build_module, provide_kernel
 from vhostaccel.lab.machine import Machine, Report, boot
 from vhostaccel.lab.provision import PROJECT, provide_tools
+from vhostaccel.lab.splats import Splat
 from vhostaccel.local.spec import HostSpec
 from vhostaccel.modes.table import MODES
 from vhostaccel.scenario.model import GuestSpec, LabSpec
@@ -27,26 +30,43 @@ class Provided:
     """What a run needs besides its scenario."""
 
     kernel: Kernel
+    """Of the host under test: the distribution's, or a debug kernel."""
+    guest_kernel: Kernel
+    """Always the distribution's: a guest is what operators run."""
     guest_image: Path
     tools: dict[str, Path]
     anchor: Path
     modules: Path | None
-    """Folder of the project's own modules, where a mode needs them."""
+    """Folder of the project's own modules, where a mode needs them; a debug kernel
+    brings its own."""
 
 
-def provide(modes: Sequence[str], report: Report) -> Provided:
+def provide(modes: Sequence[str], report: Report, debug: str | None = None) -> Provided:
     """Return kernel, image, tools and modules, made if they are not in the cache.
 
     Args:
         modes: those to be run.
         report: is told what is made.
+        debug: the debug kernel for the host under test, by its configuration's name.
 
     Raises:
+        UsageError: If there is no such debug kernel.
         ProvideError: If one cannot be had.
     """
     kernel = provide_kernel(report)
+    if debug is not None:
+        debugged = provide_debug_kernel(debug, report)
+        return Provided(
+            kernel=debugged,
+            guest_kernel=kernel,
+            guest_image=provide_image(kernel),
+            tools=provide_tools(report),
+            anchor=companion(debugged, "igb_anchor"),
+            modules=None,
+        )
     return Provided(
         kernel=kernel,
+        guest_kernel=kernel,
         guest_image=provide_image(kernel),
         tools=provide_tools(report),
         anchor=build_module(kernel, ANCHOR, report) / "igb_anchor.ko",
@@ -102,7 +122,9 @@ def open_testbed(
         try:
             host = RemoteHost(machine.channel, report)
             facts = host.prepare(host_spec(modes, lab, guest, provided))
-            yield Testbed(machine=machine, host=host, facts=facts)
+            yield Testbed(
+                machine=machine, host=host, facts=facts | _debug_facts(provided.kernel)
+            )
         finally:
             _keep(machine.console, folder)
 
@@ -116,14 +138,33 @@ def host_spec(
         placement=lab.placement,
         threaded_napi=lab.threaded_napi,
         guest=guest,
-        kernel_image=str(provided.kernel.image),
+        kernel_image=str(provided.guest_kernel.image),
         guest_image=str(provided.guest_image),
         vfwd=str(provided.tools["vfwd"]),
         cpuprobe=str(provided.tools["cpuprobe"]),
         anchor=str(provided.anchor),
-        modules=str(provided.modules) if provided.modules else None,
+        modules=_modules(provided),
         icount=lab.icount,
     )
+
+
+def _modules(provided: Provided) -> str | None:
+    if provided.kernel.debug is not None:
+        return IN_KERNEL
+    return str(provided.modules) if provided.modules else None
+
+
+def _debug_facts(kernel: Kernel) -> dict[str, str]:
+    if kernel.debug is None:
+        return {}
+    return {"debug kernel": f"{kernel.debug.config}, key {kernel.debug.key}"}
+
+
+def _told(splat: Splat) -> str:
+    counts = (
+        "counts" if splat.counts else "does not count: nothing of ours has part in it"
+    )
+    return f"## {splat.kind}, {counts}\n{splat.report}"
 
 
 def _keep(console: ConsoleLog, folder: Path) -> None:
@@ -132,3 +173,5 @@ def _keep(console: ConsoleLog, folder: Path) -> None:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "console.log").write_text(console.text())
+        if splats := console.splats():
+            (folder / "splats.txt").write_text("\n\n".join(map(_told, splats)) + "\n")

@@ -45,6 +45,7 @@ def open_it(folder):
     kernel = make_kernel(folder)
     provided = Provided(
         kernel=kernel,
+        guest_kernel=kernel,
         guest_image=folder / "guest",
         tools={"vfwd": folder / "vfwd", "cpuprobe": folder / "cpuprobe"},
         anchor=folder / "anchor.ko",

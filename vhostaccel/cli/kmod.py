@@ -10,17 +10,23 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from vhostaccel.cli.kmod_debug import debug_kernel
+from vhostaccel.cli.kmod_kunit import kunit
+from vhostaccel.cli.kmod_selftest import selftest
 from vhostaccel.cli.output import say
 from vhostaccel.codec import to_plain
 from vhostaccel.errors import EXIT_PASSED, EXIT_VERDICT_FAILED, ProvideError
 from vhostaccel.kmod.build import Built, build_modules
-from vhostaccel.kmod.check import Report, check_kernel_part
+from vhostaccel.kmod.check import check_kernel_part
+from vhostaccel.kmod.checkall import long_checks
 from vhostaccel.kmod.generated import regenerate as make_anew
 from vhostaccel.kmod.install import install_steps, remove_steps
 from vhostaccel.kmod.inuse import module_uses
 from vhostaccel.kmod.layout import read_kernel_part
 from vhostaccel.kmod.mail import publish
+from vhostaccel.kmod.nextkernel import NEXT_SERIES
 from vhostaccel.kmod.package import describe_package
+from vhostaccel.kmod.report import Report
 from vhostaccel.kmod.sign import CERT_VARIABLE, KEY_VARIABLE, find_signing
 from vhostaccel.kmod.steps import Step, carry_out
 from vhostaccel.kmod.target import (
@@ -31,7 +37,8 @@ from vhostaccel.kmod.target import (
     require_series,
 )
 from vhostaccel.kmod.verify import Trial, verify_series
-from vhostaccel.lab.kernel import Kernel, find_kernel, provide_kernel
+from vhostaccel.kmod.verifynext import publish_next, verify_next
+from vhostaccel.lab.kernel import SERIES, Kernel, find_kernel, provide_kernel
 from vhostaccel.lab.source import provide_source
 from vhostaccel.lab.storage import storage_error
 
@@ -39,6 +46,11 @@ from vhostaccel.lab.storage import storage_error
 @click.group()
 def kmod() -> None:
     """Build, install, check and publish the kernel part."""
+
+
+kmod.add_command(debug_kernel)
+kmod.add_command(kunit)
+kmod.add_command(selftest)
 
 
 @kmod.command()
@@ -126,15 +138,25 @@ def remove(reload: bool, dry_run: bool) -> None:
     "--output", required=True, type=click.Path(path_type=Path), help="Folder to fill."
 )
 @click.option("--verify", is_flag=True, help="git am and build after each patch.")
+@click.option(
+    "--base",
+    type=click.Choice([SERIES, NEXT_SERIES]),
+    default=SERIES,
+    show_default=True,
+    help="The series of kernels that they are for.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def series(output: Path, verify: bool, as_json: bool) -> int:
+def series(output: Path, verify: bool, base: str, as_json: bool) -> int:
     """Write the kernel part as patches, ready for git am."""
-    kernel, source = _with_source()
-    part = read_kernel_part()
-    written = publish(part, source, output)
-    steps = (
-        verify_series(written[1:], part, source, kernel.headers, say) if verify else ()
-    )
+    if base == NEXT_SERIES:
+        written = publish_next(output, say)
+        steps = verify_next(written[1:], say) if verify else ()
+    else:
+        kernel, source = _with_source()
+        part = read_kernel_part()
+        written, steps = publish(part, source, output), ()
+        if verify:
+            steps = verify_series(written[1:], part, source, kernel.headers, say)
     if as_json:
         plain = {"written": [str(path) for path in written], "steps": to_plain(steps)}
         click.echo(json.dumps(plain, indent=2))
@@ -148,8 +170,11 @@ def series(output: Path, verify: bool, as_json: bool) -> int:
 
 @kmod.command()
 @click.option("--regenerate", is_flag=True, help="Only make the generated files anew.")
+@click.option(
+    "--all", "whole", is_flag=True, help="Also what takes minutes: whole kernels."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(regenerate: bool, as_json: bool) -> int:
+def check(regenerate: bool, whole: bool, as_json: bool) -> int:
     """Run the kernel's own checkers; only answered findings may be left."""
     kernel, source = _with_source()
     part = read_kernel_part()
@@ -157,7 +182,13 @@ def check(regenerate: bool, as_json: bool) -> int:
         for where in make_anew(part, source):
             click.echo(f"made anew: {part.own[where]}")
         return EXIT_PASSED
-    found = check_kernel_part(part, source, kernel.headers, say)
+    if whole:
+        with long_checks(part, kernel, say) as more:
+            found = check_kernel_part(
+                part, source, kernel.headers, say, semantics=None, more=more
+            )
+    else:
+        found = check_kernel_part(part, source, kernel.headers, say)
     if as_json:
         click.echo(json.dumps(to_plain(found), indent=2))
     else:
@@ -216,10 +247,13 @@ def _steps_table(steps: tuple[Trial, ...]) -> Table:
 
 def _show_check(found: Report) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("checker", "looked at", "findings"):
+    headings = ("checker", "looked at", "time [s]", "CPU [s]", "findings", "answered")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for done in found.checks:
-        table.add_row(done.tool, done.looked_at, str(len(done.findings)))
+        times = (f"{done.seconds:.1f}", f"{done.cpu_seconds:.1f}")
+        counts = (str(len(done.findings)), str(found.answered(done)))
+        table.add_row(done.tool, done.looked_at, *times, *counts)
     Console().print(table)
     for note in found.notes:
         click.echo(f"note: {note}")

@@ -57,9 +57,17 @@ def lab() -> None:
 @click.option(
     "--libvirt-hook", is_flag=True, help="Start libvirt with our hook in its place."
 )
-def up(cpus: int, guest: bool, guests: int, mode: str, libvirt_hook: bool) -> None:
+@click.option("--kernel", help="Debug kernel to boot, as `kmod debug-kernel` names it.")
+def up(
+    cpus: int,
+    guest: bool,
+    guests: int,
+    mode: str,
+    libvirt_hook: bool,
+    kernel: str | None,
+) -> None:
     """Start the lab, and in it a forwarding guest; it stays until `lab down`."""
-    provided = provide((mode,), say)
+    provided = provide((mode,), say, kernel)
     size = LabSpec(cpus=cpus)
     machine = boot(
         size,

@@ -37,6 +37,7 @@ from vhostaccel.scenario.model import Scenario
 from vhostaccel.scenario.reader import Vocabulary, read_scenario
 from vhostaccel.testbed import provide
 from vhostaccel.units import FramesPerSecond, UnitError, frames_per_second
+from vhostaccel.verify.debugged import for_debug_kernel
 from vhostaccel.verify.judge import VERDICTS
 from vhostaccel.verify.verdict import Status
 
@@ -50,6 +51,13 @@ _EXIT = {
 }
 
 
+_KERNEL = click.option(
+    "--kernel",
+    help="Debug kernel for the host under test (kasan, kcsan): what it does is judged, "
+    "not how fast.",
+)
+
+
 @click.command("flood-test")
 @click.option(
     "--scenario",
@@ -57,10 +65,11 @@ _EXIT = {
     default=_DEFAULT,
     help=f"Scenario file [{_DEFAULT.relative_to(PROJECT)}].",
 )
-@click.option("--mode", help="Run this mode only; others of the scenario are left out.")
+@click.option("--mode", help='Run these modes only, in turns: "tap,xdp".')
 @click.option("--sweeps", type=click.IntRange(1), help="Repetitions of the sweep.")
 @click.option("--rates", help='Loads per direction: "600,2400,40000" [frames/s].')
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run.")
+@_KERNEL
 @click.option("--json", "as_json", is_flag=True, help="Print the record.")
 def flood_test(
     scenario: Path,
@@ -68,12 +77,13 @@ def flood_test(
     sweeps: int | None,
     rates: str | None,
     output: Path | None,
+    kernel: str | None,
     as_json: bool,
 ) -> int:
     """Flood a forwarding guest in the lab, and judge what comes of it."""
-    read = _changed(_read(scenario), mode, sweeps, rates)
+    read = _changed(_fit(_read(scenario), kernel), mode, sweeps, rates)
     folder = output or _run_folder(read)
-    run = _execute(read, folder)
+    run = _execute(read, folder, kernel)
     if as_json:
         click.echo((folder / RECORD).read_text())
     else:
@@ -86,15 +96,21 @@ def flood_test(
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="JUnit XML to write.")
+@_KERNEL
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def run(
-    paths: tuple[Path, ...], output: Path | None, junit: Path | None, as_json: bool
+    paths: tuple[Path, ...],
+    output: Path | None,
+    junit: Path | None,
+    kernel: str | None,
+    as_json: bool,
 ) -> int:
     """Run scenario files or folders, one line each.
 
     Without PATHS all of the project's are run.
     """
-    scenarios = [_read(path) for path in find_scenarios(paths or (SCENARIOS,))]
+    found = find_scenarios(paths or (SCENARIOS,))
+    scenarios = [_fit(_read(path), kernel) for path in found]
     done: list[Run] = []
     not_run: dict[str, str] = {}
     statuses = []
@@ -104,7 +120,7 @@ def run(
         # told before hours have passed.
         write_junit(done, target, not_run)
         try:
-            result = _execute(scenario, _run_folder(scenario, output))
+            result = _execute(scenario, _run_folder(scenario, output), kernel)
         except VhostAccelError as error:
             not_run[scenario.name] = error.what
             statuses.append(error.exit_code)
@@ -145,6 +161,10 @@ def _read(path: Path) -> Scenario:
     )
 
 
+def _fit(scenario: Scenario, kernel: str | None) -> Scenario:
+    return scenario if kernel is None else for_debug_kernel(scenario)
+
+
 def _changed(
     scenario: Scenario, mode: str | None, sweeps: int | None, rates: str | None
 ) -> Scenario:
@@ -155,14 +175,19 @@ def _changed(
     if rates is not None:
         traffic = replace(traffic, rates=_rates(rates))
     if mode is not None:
+        scenario = _only(scenario, tuple(mode.split(",")))
+    return replace(scenario, traffic=traffic)
+
+
+def _only(scenario: Scenario, modes: tuple[str, ...]) -> Scenario:
+    for mode in modes:
         if mode not in MODES:
             raise UsageError(
                 f"this version has no mode {mode}",
                 hint=f"it has: {', '.join(MODES)}; planned: {', '.join(PLANNED)}",
             )
-        claims = tuple(claim for claim in scenario.claims if claim.mode == mode)
-        scenario = replace(scenario, modes=(mode,), claims=claims)
-    return replace(scenario, traffic=traffic)
+    claims = tuple(claim for claim in scenario.claims if claim.mode in modes)
+    return replace(scenario, modes=modes, claims=claims)
 
 
 def _rates(text: str) -> tuple[FramesPerSecond, ...]:
@@ -178,8 +203,8 @@ def _rates(text: str) -> tuple[FramesPerSecond, ...]:
     return tuple(sorted(found))
 
 
-def _execute(scenario: Scenario, folder: Path) -> Run:
-    provided = provide(modes_to_run(scenario), say)
+def _execute(scenario: Scenario, folder: Path, kernel: str | None) -> Run:
+    provided = provide(modes_to_run(scenario), say, kernel)
     command = shlex.join(["vhostaccel", *sys.argv[1:]])
     execution = Execution(scenario, folder, command=command, report=say)
     done = execution.execute(provided)

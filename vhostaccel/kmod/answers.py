@@ -40,6 +40,8 @@ class Answer:
     place: str
     """A pattern of the files they are in."""
     answer: str
+    check: str | None = None
+    """The only check that finds them, where not every run makes it."""
 
     def covers(self, finding: Finding) -> bool:
         """Return whether it answers a finding."""

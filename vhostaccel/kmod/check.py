@@ -1,90 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything a reviewer's machine would find in the kernel part, found first."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vhostaccel.kmod import checkers
-from vhostaccel.kmod.answers import Answer, Finding, read_answers, unanswered, unneeded
+from vhostaccel.kmod import checkers, cocci, ynl
+from vhostaccel.kmod.answers import Finding, read_answers
 from vhostaccel.kmod.generated import generated_files, outdated
-from vhostaccel.kmod.layout import KernelPart
+from vhostaccel.kmod.layout import KMOD, KernelPart
 from vhostaccel.kmod.mail import publish
+from vhostaccel.kmod.report import Check, Report, timed
+from vhostaccel.kmod.selftest_form import selftest_files, selftest_findings
 from vhostaccel.kmod.tree import assemble, copy_pristine, place
+from vhostaccel.kmod.treebuild import touched_sources
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What one checker looked at and found."""
-
-    tool: str
-    looked_at: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All checks, and what is left to do."""
-
-    checks: tuple[Check, ...]
-    answers: tuple[Answer, ...]
-    notes: tuple[str, ...]
-    """What could not be checked here."""
-
-    @property
-    def open(self) -> tuple[Finding, ...]:
-        """Return the findings that nothing answers, each once."""
-        left = unanswered(self._findings, self.answers)
-        return tuple(dict.fromkeys(left))
-
-    @property
-    def unneeded(self) -> tuple[Answer, ...]:
-        """Return the answers that nothing needs."""
-        return unneeded(self._findings, self.answers)
-
-    @property
-    def is_clean(self) -> bool:
-        """Return whether a reviewer would find nothing."""
-        return not self.open and not self.unneeded
-
-    @property
-    def _findings(self) -> tuple[Finding, ...]:
-        return tuple(finding for check in self.checks for finding in check.findings)
+_OURS_AND_NEW = "our files, and what is new in others"
 
 
 def check_kernel_part(
-    part: KernelPart, source: Path, headers: Path, say: Callable[[str], None]
+    part: KernelPart,
+    source: Path,
+    headers: Path,
+    say: Callable[[str], None],
+    *,
+    semantics: Iterable[str] | None = cocci.QUICK,
+    more: Iterable[Callable[[], Check]] = (),
 ) -> Report:
-    """Run every checker.
+    """Run every checker that is quick, and more if wanted.
+
+    Args:
+        part: our files and hunks.
+        source: parts of the pristine source.
+        headers: of the kernel to build for.
+        say: is told of each step.
+        semantics: folders of semantic patches to run, None for all.
+        more: the long ones; they say what they do themselves.
 
     Raises:
         SetupError: If a checker's program is missing.
         ProvideError: If a patch does not apply or the build failed.
     """
-    notes = []
-    if not checkers.sparse_is_installed():
-        notes.append("sparse is not installed: sudo apt-get install sparse")
     with TemporaryDirectory(prefix="vhostaccel-check-") as name:
         folder = Path(name)
         patched = folder / "patched"
         patched.mkdir()
         assemble(part, source, patched)
-        say("checkpatch.pl on every patch and file")
         checks = [
-            check_patches(part, source, folder / "mails"),
-            check_files(part, source),
+            timed(check)
+            for check in (
+                lambda: check_patches(part, source, folder / "mails"),
+                lambda: check_files(part, source),
+                lambda: _kernel_doc(part, source, patched),
+                lambda: _generated(part, source),
+                lambda: _schema(part, source),
+                _selftests,
+            )
         ]
-        say("kernel-doc and the netlink generator")
-        checks += [_kernel_doc(part, source, patched), _generated(part, source)]
-        say("building with W=1" + ("" if notes else " and sparse"))
-        checks.append(_compile(part, source, headers, patched))
-    return Report(checks=tuple(checks), answers=read_answers(), notes=tuple(notes))
+        say(f"building with W=1{_and_sparse()}")
+        checks.append(timed(lambda: _compile(part, source, headers, patched)))
+        if cocci.cocci_is_installed():
+            say("running the kernel's semantic patches")
+            checks.append(
+                timed(lambda: check_semantics(part, source, patched, semantics))
+            )
+    checks += [timed(check) for check in more]
+    return Report(checks=tuple(checks), answers=read_answers(), notes=missing_tools())
 
 
-def check_patches(part: KernelPart, source: Path, folder: Path) -> Check:
+def missing_tools() -> tuple[str, ...]:
+    """Return what cannot be checked here, and how to mend that."""
+    there = {
+        "sparse": checkers.sparse_is_installed(),
+        "coccinelle": cocci.cocci_is_installed(),
+    }
+    return tuple(
+        f"{tool} is not installed: sudo apt-get install {tool}"
+        for tool, installed in there.items()
+        if not installed
+    )
+
+
+def check_patches(
+    part: KernelPart, source: Path, folder: Path, kmod: Path = KMOD
+) -> Check:
     """Run checkpatch.pl on each patch of the series, written into ``folder``."""
-    patches = publish(part, source, folder)[1:]
+    patches = publish(part, source, folder, kmod)[1:]
     return Check(
         tool="checkpatch --strict",
         looked_at=f"{len(patches)} patches",
@@ -110,13 +111,36 @@ def check_files(part: KernelPart, source: Path) -> Check:
     )
 
 
+def check_semantics(
+    part: KernelPart,
+    source: Path,
+    patched: Path,
+    folders: Iterable[str] | None = None,
+) -> Check:
+    """Run the kernel's semantic patches, or some of them and on our files alone."""
+    scripts = cocci.cocci_scripts(source, folders)
+    places = touched_sources(part)
+    if folders is not None:
+        places = tuple(place for place in places if place in part.own)
+    findings = cocci.cocci_findings(places, patched, source, scripts)
+    foreign = sorted({found.place for found in findings} - {*part.own})
+    if foreign:
+        before = cocci.cocci_findings(foreign, source, source, scripts)
+        findings = checkers.added(findings, before)
+    return Check(
+        tool="coccicheck" + (" (part)" if folders else ""),
+        looked_at=f"{len(places)} files, {len(scripts)} semantic patches",
+        findings=findings,
+    )
+
+
 def _kernel_doc(part: KernelPart, source: Path, patched: Path) -> Check:
     changed = sorted({path for patch in part.patches for path in patch.changes})
     before = checkers.kernel_doc_findings(changed, source, source)
     findings = checkers.kernel_doc_findings((*part.own, *changed), patched, source)
     return Check(
         tool="kernel-doc -Wall",
-        looked_at="our files, and what is new in others",
+        looked_at=_OURS_AND_NEW,
         findings=checkers.added(findings, before),
     )
 
@@ -138,6 +162,23 @@ def _generated(part: KernelPart, source: Path) -> Check:
     )
 
 
+def _schema(part: KernelPart, source: Path) -> Check:
+    return Check(
+        tool="YNL schema",
+        looked_at=f"{len(ynl.spec_places(part))} specifications",
+        findings=ynl.spec_findings(part, source),
+    )
+
+
+def _selftests() -> Check:
+    files = selftest_files()
+    return Check(
+        tool="selftests' form",
+        looked_at=f"{len(files)} files",
+        findings=selftest_findings(files, KMOD / "selftests"),
+    )
+
+
 def _compile(part: KernelPart, source: Path, headers: Path, patched: Path) -> Check:
     findings = checkers.compile_findings(patched, headers)
     foreign = [finding for finding in findings if finding.place not in part.own]
@@ -149,9 +190,8 @@ def _compile(part: KernelPart, source: Path, headers: Path, patched: Path) -> Ch
         findings = checkers.added(
             findings, checkers.compile_findings(pristine, headers)
         )
-    sparse = " and sparse" if checkers.sparse_is_installed() else ""
-    return Check(
-        tool=f"W=1{sparse}",
-        looked_at="our files, and what is new in others",
-        findings=findings,
-    )
+    return Check(tool=f"W=1{_and_sparse()}", looked_at=_OURS_AND_NEW, findings=findings)
+
+
+def _and_sparse() -> str:
+    return " and sparse" if checkers.sparse_is_installed() else ""

@@ -14,7 +14,8 @@ from vhostaccel.kmod.tree import copy_pristine, place
 _MARK = re.compile(r"^/\* YNL-GEN (\w+) (header|source) \*/$", re.MULTILINE)
 _SPEC = re.compile(r"^/\*\t(Documentation/\S+) \*/$", re.MULTILINE)
 _EXTRA = re.compile(r"^/\* YNL-ARG (.*) \*/$", re.MULTILINE)
-_GENERATOR = "tools/net/ynl/ynl-gen-c.py"
+_GENERATORS = ("tools/net/ynl/pyynl/ynl_gen_c.py", "tools/net/ynl/ynl-gen-c.py")
+"""Where newer and older kernels have it."""
 
 
 def generated_files(part: KernelPart) -> dict[str, Path]:
@@ -34,6 +35,8 @@ def generate(part: KernelPart, source: Path) -> dict[str, str]:
         ProvideError: If the specification is wrong.
     """
     wanted = generated_files(part)
+    if not wanted:
+        return {}
     with TemporaryDirectory() as folder:
         tree = Path(folder)
         # The generator takes the folder with MAINTAINERS for the top of the kernel,
@@ -67,9 +70,10 @@ def _generate(source: Path, tree: Path, where: str) -> str:
     extra = _EXTRA.search(present)
     assert mark is not None
     assert spec is not None
+    generator = next(path for path in _GENERATORS if (source / path).exists())
     command.run(
         # The distribution's Python: ours has no YAML reader.
-        ["/usr/bin/python3", os.fspath(source / _GENERATOR), "--mode", mark[1],
+        ["/usr/bin/python3", os.fspath(source / generator), "--mode", mark[1],
          f"--{mark[2]}", "--spec", os.fspath(tree / spec[1]),
          "-o", os.fspath(tree / where), *shlex.split(extra[1] if extra else "")],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from vhostaccel import __version__, command
 from vhostaccel.errors import VhostAccelError
 from vhostaccel.kmod.answers import Answer, read_answers
-from vhostaccel.kmod.layout import KernelPart
+from vhostaccel.kmod.layout import KMOD, KernelPart
 from vhostaccel.kmod.patch import apply_patch
 from vhostaccel.kmod.series import Series, read_series
 from vhostaccel.kmod.tree import copy_pristine, place
@@ -102,8 +102,16 @@ class Repository:
         }  # fmt: skip
 
 
-def publish(part: KernelPart, source: Path, output: Path) -> tuple[Path, ...]:
+def publish(
+    part: KernelPart, source: Path, output: Path, kmod: Path = KMOD
+) -> tuple[Path, ...]:
     """Write the series of kmod/ into a folder, on top of pristine source.
+
+    Args:
+        part: our files and hunks.
+        source: the pristine source.
+        output: the folder.
+        kmod: where order, words and answers are.
 
     Returns:
         The letter and the patches, in order.
@@ -113,12 +121,12 @@ def publish(part: KernelPart, source: Path, output: Path) -> tuple[Path, ...]:
         StorageError: If the folder cannot be written.
         ProvideError: If a patch does not apply.
     """
-    series = read_series(part)
+    series = read_series(part, kmod)
     with TemporaryDirectory(prefix="vhostaccel-series-") as folder:
         repository = Repository(Path(folder), find_author())
         # Thousands of files that no patch touches would only be copied and hashed.
         repository.start(source, part.changed)
-        return write_series(series, read_answers(), repository, output)
+        return write_series(series, read_answers(kmod), repository, output)
 
 
 def write_series(

@@ -8,12 +8,16 @@ from vhostaccel.command import run
 OWN = ("nai", "tun", "igb", "vhost_net")
 """The project's modules, each after those it needs."""
 
+IN_KERNEL = "in-kernel"
+"""Stands for the folder of the project's modules when the kernel was built with them."""
 
-def load(folder: Path | None) -> None:
+
+def load(folder: str | None) -> None:
     """Load what the datapath runs on.
 
     Args:
-        folder: holds the project's modules; None for the distribution's.
+        folder: holds the project's modules, or `IN_KERNEL`; None for the
+            distribution's.
 
     Raises:
         VhostAccelError: If the kernel has no such module, or refuses one.
@@ -24,8 +28,12 @@ def load(folder: Path | None) -> None:
         for module in ("igb", "tun"):
             _modprobe(module)
         return
+    if folder == IN_KERNEL:
+        for module in OWN:
+            _modprobe(module)
+        return
     for module in OWN:
-        path = folder / f"{module}.ko"
+        path = Path(folder) / f"{module}.ko"
         for needed in _needs(path):
             _modprobe(needed)
         run(
@@ -36,8 +44,10 @@ def load(folder: Path | None) -> None:
 
 def describe(folder: str | None) -> dict[str, str]:
     """Return whose drivers these are, for the record."""
-    own = f"{', '.join(OWN)} of {Path(folder).name}" if folder else "the distribution's"
-    return {"modules": own}
+    if folder is None:
+        return {"modules": "the distribution's"}
+    where = "the kernel itself" if folder == IN_KERNEL else Path(folder).name
+    return {"modules": f"{', '.join(OWN)} of {where}"}
 
 
 def _needs(path: Path) -> list[str]:

@@ -129,7 +129,9 @@ def boot_files(
         name = path.name.removesuffix(".xz").removesuffix(".zst")
         files[f"modules/{name}"] = (plain_module(path), 0o644)
         order.append(name)
-    files["modules/order"] = ("\n".join(order).encode() + b"\n", 0o644)
+    # Empty for a kernel that has them all built in.
+    lines = "".join(f"{name}\n" for name in order)
+    files["modules/order"] = (lines.encode(), 0o644)
     files |= {name: (content, 0o644) for name, content in extra.items()}
     return archive(
         files,

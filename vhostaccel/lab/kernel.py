@@ -32,6 +32,18 @@ _BUILD_LEFTOVERS = shutil.ignore_patterns(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DebugBuild:
+    """What a debug kernel was made of."""
+
+    config: str
+    """Its configuration, by name: ``kasan``."""
+    key: str
+    """Names all inputs: configuration, source, series, compiler."""
+    patience: float
+    """How many times longer than usual everything in it may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
     """A kernel of the cache, ready to boot and to build modules against."""
 
@@ -47,6 +59,18 @@ class Kernel:
     """The folder for `make -C` of an out-of-tree build."""
     source: Path | None
     """The parts of the source, where `source.provide_source` has fetched them."""
+    debug: DebugBuild | None = None
+    """None for the distribution's; a debug kernel has the project's modules inside."""
+
+    @property
+    def patience(self) -> float:
+        """Return how many times longer than usual everything in it may take."""
+        return self.debug.patience if self.debug else 1.0
+
+    @property
+    def label(self) -> str:
+        """Return its version, and for a debug kernel which build of it."""
+        return self.version + (f" (key {self.debug.key})" if self.debug else "")
 
     @property
     def root(self) -> Path:

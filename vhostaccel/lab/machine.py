@@ -19,6 +19,7 @@ from vhostaccel.lab.initramfs import boot_files
 from vhostaccel.lab.kernel import Kernel
 from vhostaccel.lab.processes import ProcessId
 from vhostaccel.lab.qemu import WIRES, Boot, LabFiles, qemu_argv
+from vhostaccel.patience import set_patience
 from vhostaccel.scenario.model import LabSpec
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -109,7 +110,11 @@ class Machine:
         """Return why the lab no longer runs, or None while it does."""
         if self.state.qemu.is_alive():
             return None
-        return f"QEMU (pid {self.state.qemu.pid}) has ended; last on its console:\n    {self.console.tail()}"
+        said = "".join(f"its kernel: {line}; " for line in self.console.problems()[-1:])
+        return (
+            f"QEMU (pid {self.state.qemu.pid}) has ended; {said}last on its console:"
+            f"\n    {self.console.tail()}"
+        )
 
     def wire(self, name: str) -> Path:
         """Return the socket of the outer end of a wire."""
@@ -181,9 +186,11 @@ def boot(
         modules=kernel.modules.parent,
         python=Path(sys.executable),
         source=_PACKAGE.parent,
+        patience=kernel.patience,
     )
+    set_patience(kernel.patience)
     argv = qemu_argv(spec, files, inputs, kvm=kvm, nic_macs=nic_macs)
-    report(f"booting the lab on {kernel.version} ({'KVM' if kvm else 'TCG'})")
+    report(f"booting the lab on {kernel.label} ({'KVM' if kvm else 'TCG'})")
     keeper = _start_keeper(files, argv, detached=detached)
     try:
         state = _wait_for_sockets(files, keeper)

@@ -66,6 +66,8 @@ class Boot:
     python: Path
     source: Path
     """Folder that holds the package ``vhostaccel``."""
+    patience: float = 1.0
+    """How many times longer than usual everything in the lab may take."""
 
 
 def qemu_argv(
@@ -149,5 +151,6 @@ def _kernel_command_line(boot: Boot) -> str:
             f"lab.modules={boot.modules}",
             f"lab.python={boot.python}",
             f"lab.source={boot.source}",
+            f"lab.patience={boot.patience:g}",
         )
     )

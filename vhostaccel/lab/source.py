@@ -37,6 +37,14 @@ PARTS = (
     "LICENSES",
     "scripts",
     "tools/net/ynl",
+    # What the selftests are built and run with.
+    "tools/testing/selftests/Makefile",
+    "tools/testing/selftests/drivers/net/lib",
+    "tools/testing/selftests/kselftest.h",
+    "tools/testing/selftests/kselftest_harness.h",
+    "tools/testing/selftests/lib.mk",
+    "tools/testing/selftests/net/lib",
+    "tools/testing/selftests/net/ynl.mk",
     # checkpatch.pl works only in what looks like a whole tree.
     "COPYING",
     "CREDITS",
@@ -55,6 +63,8 @@ PARTS = (
 
 _PEAK_BYTES = 450 << 20
 """Package and archive, or archive and parts: the larger of the two, and some room."""
+_WHOLE_BYTES = 2200 << 20
+"""All of it, and its archive."""
 
 
 def provide_source(kernel: Kernel, report: Callable[[str], None]) -> Kernel:
@@ -83,8 +93,38 @@ def provide_source(kernel: Kernel, report: Callable[[str], None]) -> Kernel:
     return replace(kernel, source=target)
 
 
-def extract(archive: Path, folder: Path, parts: Iterable[str]) -> None:
-    """Unpack the named parts of a source archive, without its top folder.
+def provide_whole_source(
+    kernel: Kernel, target: Path, report: Callable[[str], None]
+) -> Path:
+    """Return a folder with all of the kernel's source, downloaded the first time.
+
+    Args:
+        kernel: whose source it is to be.
+        target: the folder; what others have changed in it stays.
+        report: is told what is made.
+
+    Raises:
+        StorageError: If it does not fit on the disk.
+        ProvideError: If the download or the unpacking failed.
+    """
+    if target.is_dir():
+        return target
+    storage.require_space(target, _WHOLE_BYTES, f"whole source of {kernel.version}")
+    report(f"whole kernel source {kernel.package_version}: downloading into {target}")
+    with storage.atomic_folder(target) as folder:
+        package = folder / ".package"
+        package.mkdir()
+        try:
+            _download(kernel, package)
+            extract(package / "usr/src" / f"linux-source-{SERIES}.tar.xz", folder)
+        except ProvideError as error:
+            raise blame_disk(error, target) from error
+        shutil.rmtree(package)
+    return target
+
+
+def extract(archive: Path, folder: Path, parts: Iterable[str] = ()) -> None:
+    """Unpack the named parts of a source archive, or all, without its top folder.
 
     Raises:
         ProvideError: If the archive is damaged or lacks a part.
@@ -111,10 +151,8 @@ def _download(kernel: Kernel, folder: Path) -> None:
 
 
 def _holds_all(folder: Path) -> bool:
-    try:
-        return (folder / "parts").read_text() == _listed(PARTS)
-    except FileNotFoundError:
-        return False
+    """Tell whether each part is there; one that was unpacked for a newer list will do."""
+    return all((folder / part).exists() for part in ("parts", *PARTS))
 
 
 def _listed(parts: Iterable[str]) -> str:

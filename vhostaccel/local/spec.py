@@ -22,7 +22,8 @@ class HostSpec:
     anchor: str | None
     """The companion module for emulated NICs, or None on real ones."""
     modules: str | None
-    """Folder of the project's own modules, or None for the distribution's."""
+    """Folder of the project's own modules or `drivers.IN_KERNEL`; None for the
+    distribution's."""
     icount: bool = False
     """Whether its clock counts instructions."""
     libvirt_hook: bool = False
