@@ -266,7 +266,7 @@ def refused_xdp(cfg):
     cfg.setup()
     guest = Guest(cfg)
     if not os.path.ismount("/sys/fs/bpf"):
-        cmd("mount -t bpf bpf /sys/fs/bpf")
+        cmd("mount -t bpf none /sys/fs/bpf")
     pinned = f"/sys/fs/bpf/nai{os.getpid()}"
     _load_xdp(pinned)
     defer(os.unlink, pinned)

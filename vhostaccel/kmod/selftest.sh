@@ -60,10 +60,9 @@ if [ -d /sys/kernel/debug/gcov ]; then
 		mkdir -p "/mnt/gcov/${file%/*}" && cat "$file" >"/mnt/gcov/$file"
 	done)
 fi
-for file in /sys/kernel/debug/kmemleak; do
-	[ ! -e "$file" ] || { echo scan >"$file"; sleep 6; echo scan >"$file"; cat "$file" >/mnt/leaks; }
-done
-echo done >>/mnt/status
+leaks=/sys/kernel/debug/kmemleak
+[ ! -e "$leaks" ] || { echo scan >"$leaks"; sleep 6; echo scan >"$leaks"; cat "$leaks" >/mnt/leaks; }
+echo "done" >>/mnt/status
 sync
 echo o >/proc/sysrq-trigger
 while :; do sleep 60; done
