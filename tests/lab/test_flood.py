@@ -7,6 +7,7 @@ what is asserted is what was counted, and that nothing stays behind.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,12 +74,27 @@ def said(tmp_path):
     return (tmp_path / "log").read_text()
 
 
+def judged(flood, tmp_path, *options):
+    """Return status and record of a run that was judged, of three at most.
+
+    A run that the machine outside starved is void: it says nothing, for or against.
+    """
+    for _ in range(3):
+        status = flood(*options).wait(LIMIT_S)
+        assert status in (0, 1, 3), said(tmp_path)
+        record = json.loads((tmp_path / "run" / "record.json").read_text())
+        if record["status"] != "void":
+            break
+        shutil.rmtree(tmp_path / "run")
+    return status, record
+
+
 def test_tap_collapses_copy_does_not_and_every_frame_is_accounted_for(flood, tmp_path):
-    status = flood("--sweeps", "1", "--rates", "600,2400,40000").wait(LIMIT_S)
+    options = ("--sweeps", "1", "--rates", "600,2400,40000")
+    status, record = judged(flood, tmp_path, *options)
     # How deep tap falls and how high copy rises depends on how busy the machine outside
     # is. That they part, and where what is lost is lost, does not.
     assert status in (0, 1), said(tmp_path)
-    record = json.loads((tmp_path / "run" / "record.json").read_text())
     tap, copy = (
         {verdict["name"]: verdict for verdict in mode["verdicts"]}
         for mode in record["modes"]
