@@ -198,9 +198,11 @@ def refused_bridge(cfg):
            "are isolated from each other",
            f"link set dev {tap} type bridge_slave isolated off")
     for dev in (tap, port):
-        policy(f"link set dev {dev} type bridge_slave state 4",
-               f"bridge {bridge} does not forward from port {port} to tap {tap}",
-               f"link set dev {dev} type bridge_slave state 3")
+        # By `ip link` the port would be enabled again at once.
+        cmd(f"bridge link set dev {dev} state 0")
+        cfg.refuse(guest, errno.EOPNOTSUPP,
+                   f"bridge {bridge} does not forward from port {port} to tap {tap}")
+        cmd(f"bridge link set dev {dev} state 3")
     for dev, what in ((bridge, "bridge"), (tap, "tap")):
         policy(f"link set dev {dev} down", f"{what} {dev} is down",
                f"link set dev {dev} up")

@@ -63,6 +63,7 @@ struct queue {
 	__u16 last_used;
 	unsigned int with_host;
 	enum head_owner owner[RING_MAX];
+	bool unpainted[RING_MAX];	/* holds what an earlier frame left */
 	bool on;		/* has a backend */
 };
 
@@ -118,6 +119,7 @@ struct guest {
 	bool stalled;
 	bool hidden;		/* the rx part is away: do not touch it */
 	bool logging;
+	bool flipped;		/* features were changed under way */
 	__u8 *log;
 	size_t log_size;
 

@@ -126,9 +126,13 @@ void op_memory(struct guest *g, unsigned long n)
 			drop_stale(g, stale[i]);
 }
 
-/* Mergeable buffers on and off; with VERSION_1 the header keeps its length. */
+/*
+ * Mergeable buffers on and off; with VERSION_1 the header keeps its length. What
+ * the guest finds in its ring may be of the time before.
+ */
 void op_features(struct guest *g, unsigned long n)
 {
+	g->flipped = true;
 	while (n--) {
 		run_a_little(g);
 		must(guest_set_features(g, g->features ^
@@ -146,6 +150,8 @@ void op_owner(struct guest *g, unsigned long n)
 		     "VHOST_RESET_OWNER");
 		g->q[RX].on = false;
 		g->q[TX].on = false;
+		/* What was received until then. */
+		guest_serve(g);
 		guest_start(g);
 		if (g->port)
 			guest_attach(g);
@@ -200,10 +206,12 @@ void op_log(struct guest *g, unsigned long n)
 		compare(g, before, MEM_RX, RX_SIZE);
 		compare(g, before, used / PAGE * PAGE, PAGE);
 		must(guest_set_log(g, false), "log off");
-		for (i = 0; i < g->num; i++)
-			if (g->q[RX].owner[i] == HEAD_GUEST)
-				memset(buf_of(g, &g->q[RX], i), CANARY,
-				       g->buf_len);
+		for (i = 0; i < g->num; i++) {
+			if (g->q[RX].owner[i] == HEAD_HOST)
+				continue;
+			memset(buf_of(g, &g->q[RX], i), CANARY, g->buf_len);
+			g->q[RX].unpainted[i] = false;
+		}
 		g->stalled = false;
 		guest_run(g, 1000);
 	}

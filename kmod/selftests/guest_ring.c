@@ -261,11 +261,11 @@ static void check_around(struct guest *g, struct queue *q, unsigned int head,
 }
 
 /* While the log is compared nobody but the host may write. */
-static void repaint(struct guest *g, struct queue *q, unsigned int head,
-		    __u32 written)
+static void repaint(struct guest *g, struct queue *q, unsigned int head)
 {
+	q->unpainted[head] = g->logging;
 	if (!g->logging)
-		memset(buf_of(g, q, head), CANARY, written);
+		memset(buf_of(g, q, head), CANARY, g->buf_len);
 }
 
 static bool is_mergeable(const struct guest *g)
@@ -273,15 +273,19 @@ static bool is_mergeable(const struct guest *g)
 	return g->features & 1ull << VIRTIO_NET_F_MRG_RXBUF;
 }
 
-/* Of one that is not mergeable vhost-net leaves num_buffers as the tap has it. */
+/*
+ * Of one that is not mergeable the tap leaves num_buffers as it was in the buffer.
+ * When features change under way, the guest may find such a one in its ring yet.
+ */
 static bool header_is_sane(const struct guest *g,
 			   const struct virtio_net_hdr_mrg_rxbuf *h)
 {
 	if (h->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE ||
 	    h->hdr.flags & ~VIRTIO_NET_HDR_F_DATA_VALID)
 		return false;
-	return !is_mergeable(g) ||
-	       (h->num_buffers >= 1 && h->num_buffers <= g->num);
+	if (!is_mergeable(g) || g->flipped)
+		return true;
+	return h->num_buffers >= 1 && h->num_buffers <= g->num;
 }
 
 /* Return: the used entries that the frame takes, 0 if they are not all there. */
@@ -305,9 +309,9 @@ static unsigned int receive(struct guest *g, struct queue *q, __u16 there)
 		}
 		memcpy(data + len, buf_of(g, q, head), part);
 		len += part;
-		if (!g->logging)
+		if (!q->unpainted[head])
 			check_around(g, q, head, part);
-		repaint(g, q, head, part);
+		repaint(g, q, head);
 		if (i)
 			continue;
 		memcpy(&h, data, hlen);
@@ -316,7 +320,8 @@ static unsigned int receive(struct guest *g, struct queue *q, __u16 there)
 			return 1;
 		}
 		g->counts.valid += h.hdr.flags == VIRTIO_NET_HDR_F_DATA_VALID;
-		if (is_mergeable(g))
+		/* Its buffers hold a frame each when features are changed. */
+		if (is_mergeable(g) && !g->flipped)
 			n = h.num_buffers;
 	}
 	if (i < n) {

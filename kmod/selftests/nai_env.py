@@ -143,10 +143,10 @@ class Flood:
     def wait(self, timeout=60):
         """Return what it has sent."""
         if self.told is None:
-            out, err = self.proc.communicate(timeout=timeout * SLOW)
-            if self.proc.returncode:
-                raise ChildProcessError(f"nai_flood: {err}")
-            self.told = json.loads(out)
+            # Not communicate(): what was read with the first line would be lost.
+            if self.proc.wait(timeout * SLOW):
+                raise ChildProcessError(f"nai_flood: {self.proc.stderr.read()}")
+            self.told = json.loads(self.proc.stdout.read())
         return self.told
 
 
