@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +81,9 @@ def build_modules(
             assemble(part, pristine, tree)
             compile_tree(tree, kernel.headers)
             _collect(tree, folder, kernel, signing)
-    _note_use(target)
+    storage.note_use(target)
     if fresh:
-        _prune(target.parent)
+        storage.keep_last_used(target.parent.glob("nai-*"), _KEPT)
     return Built(
         kernel=kernel.version,
         folder=target,
@@ -155,22 +154,3 @@ def _collect(tree: Path, folder: Path, kernel: Kernel, signing: Signing | None) 
         if signing:
             sign_module(module, signing, kernel.headers)
     shutil.rmtree(tree)
-
-
-def _note_use(folder: Path) -> None:
-    with suppress(OSError):  # a cache that somebody else filled is good enough
-        os.utime(folder)
-
-
-def _prune(cached: Path) -> None:
-    """Remove the modules of all states of the sources but those last used."""
-    found = sorted(cached.glob("nai-*"), key=_last_use)
-    for folder in found[:-_KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _last_use(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except FileNotFoundError:  # another process prunes too
-        return 0.0

@@ -19,7 +19,7 @@ from vhostaccel.kmod.check import check_patches
 from vhostaccel.kmod.checkers import added
 from vhostaccel.kmod.control import PLANTED_C, require_seen
 from vhostaccel.kmod.debug_tree import follow_part
-from vhostaccel.kmod.known import alone, known_findings
+from vhostaccel.kmod.known import build_lock, known_findings
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.nextkernel import NEXT_SERIES, NextKernel, provide_next
 from vhostaccel.kmod.port import Port, make_port
@@ -87,7 +87,7 @@ def compile_check(
     say(f"compiling: {variant.title}")
     sources = touched_sources(part)
     shown = replace(part, own={**part.own, _PLANTED: PLANTED_C})
-    with alone(tree.parent):
+    with storage.alone(build_lock(tree)):
         follow_part(shown, pristine, tree)
         out = tree.with_name(variant.name)
         findings = build_findings(variant, tree, out, (*sources, _PLANTED))

@@ -11,11 +11,9 @@ In the cache folder::
 The folders' paths stay the same, because ccache hits depend on them.
 """
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from vhostaccel import command
@@ -40,6 +38,7 @@ COMPANIONS = (KMOD / "anchor", KMOD / "control")
 EXTRA = "extra"
 """The folder of a kernel's modules that they are in."""
 
+_WAITING = "debug kernel: waiting for another build"
 _PATIENCE = 5.0
 """The slowest that was seen against the distribution's kernel, a guest's boot."""
 _PEAK_BYTES = 2500 << 20
@@ -86,10 +85,10 @@ def provide_debug_kernel(config: str, report: Callable[[str], None]) -> Kernel:
     )
     target = _root() / f"{config}-{key}"
     if not target.is_dir():
-        with _alone(report):
+        with storage.alone(_root() / "lock", lambda: report(_WAITING)):
             if not target.is_dir():
                 _build(config, options, base, part, target, report)
-                _drop_old(config)
+                storage.keep_last_used(_root().glob(f"{config}-*"), _KEPT)
     return _as_kernel(
         target, base, DebugBuild(config=config, key=key, patience=_PATIENCE)
     )
@@ -201,22 +200,3 @@ def _as_kernel(target: Path, base: Kernel, debug: DebugBuild) -> Kernel:
         source=base.source,
         debug=debug,
     )
-
-
-@contextmanager
-def _alone(report: Callable[[str], None]) -> Iterator[None]:
-    """Keep others from building in the same folders."""
-    _root().mkdir(parents=True, exist_ok=True)
-    with (_root() / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("debug kernel: waiting for another build")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _drop_old(config: str) -> None:
-    made = sorted(_root().glob(f"{config}-*"), key=lambda path: path.stat().st_mtime)
-    for folder in made[:-_KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pristine source is warned of: found once, kept beside the whole source."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +47,9 @@ def known_findings(
     return from_plain(_Known, json.loads(kept.read_bytes())).findings
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process builds in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def build_lock(tree: Path) -> Path:
+    """Return the lock of whoever builds in a whole source, and beside it."""
+    return tree.with_name(".lock")
 
 
 def _versions() -> list[str]:

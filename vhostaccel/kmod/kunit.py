@@ -10,7 +10,6 @@ In the cache folder::
 The kernel runs as a process of this machine (User Mode Linux): docs/decisions/ has why.
 """
 
-import fcntl
 import os
 import shutil
 import sys
@@ -86,10 +85,8 @@ def run_kunit(report: Callable[[str], None], wanted: str = "") -> KunitRun:
     kernel = provide_source(provide_kernel(report), report)
     part = read_kernel_part()
     root = storage.cache_dir() / "kunit"
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        # Tree and build folder are one for all.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Tree and build folder are one for all.
+    with storage.alone(root / "lock"):
         build = root / f"build-{build_key(kernel, part, compiler_version(kernel))}"
         storage.require_space(build, _PEAK_BYTES, "building the KUnit suites")
         tree = root / f"source-{kernel.package_version}"
@@ -98,7 +95,8 @@ def run_kunit(report: Callable[[str], None], wanted: str = "") -> KunitRun:
         follow_part(part, kernel.source, tree)
         _give_dma_operations(tree)
         build.mkdir(exist_ok=True)
-        _drop_old(root, build)
+        storage.note_use(build)
+        storage.keep_last_used(root.glob("build-*"), _KEPT)
         return _build_and_run(kernel, tree, build, wanted, report)
 
 
@@ -205,10 +203,3 @@ def _kunit_py(tree: Path, build: Path, verb: str, *arguments: str) -> command.Fi
         timeout_s=_BUILD_TIMEOUT_S,
         check=False,
     )  # fmt: skip
-
-
-def _drop_old(root: Path, build: Path) -> None:
-    os.utime(build)
-    made = sorted(root.glob("build-*"), key=lambda path: path.stat().st_mtime)
-    for folder in made[:-_KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -67,7 +67,7 @@ def provide_selftests(
         report("selftests: building")
         with storage.atomic_folder(target) as folder:
             _make(ours, source, folder)
-        _drop_old(target)
+        storage.keep_last_used(target.parent.iterdir(), _KEPT)
     return target / FOLDER
 
 
@@ -98,9 +98,3 @@ def _make(ours: dict[str, Path], source: Path, tree: Path) -> None:
         # Its own python3, with yaml, makes the netlink client.
         env={**os.environ, "PATH": f"/usr/bin:{os.environ.get('PATH', '')}"},
     )  # fmt: skip
-
-
-def _drop_old(target: Path) -> None:
-    made = sorted(target.parent.iterdir(), key=lambda path: path.stat().st_mtime)
-    for folder in made[:-_KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ from vhostaccel.errors import ProvideError
 from vhostaccel.kmod.answers import Finding
 from vhostaccel.kmod.checkers import added
 from vhostaccel.kmod.debug_tree import follow_part
-from vhostaccel.kmod.known import alone, known_findings
+from vhostaccel.kmod.known import build_lock, known_findings
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.mail import Repository, find_author, publish
 from vhostaccel.kmod.nextkernel import NextKernel, provide_next
@@ -25,6 +25,7 @@ from vhostaccel.kmod.treebuild import (
     uncompiled,
 )
 from vhostaccel.kmod.verify import Trial
+from vhostaccel.lab import storage
 
 _SOURCE = re.compile(r"^\+\+\+ b/(\S+\.c)$", re.MULTILINE)
 
@@ -54,7 +55,7 @@ def verify_next(
     trials: list[Trial] = []
     with (
         TemporaryDirectory(prefix="vhostaccel-verify-") as name,
-        alone(kernel.tree.parent),
+        storage.alone(build_lock(kernel.tree)),
     ):
         checkout = Repository(Path(name), find_author())
         checkout.start(kernel.parts)

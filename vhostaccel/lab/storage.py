@@ -2,10 +2,11 @@
 """The cache folder, and files and folders that appear whole or not at all."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -113,6 +114,36 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def note_use(folder: Path) -> None:
+    """Let a folder of the cache count as used just now."""
+    with suppress(OSError):  # a cache that somebody else filled is good enough
+        os.utime(folder)
+
+
+def keep_last_used(folders: Iterable[Path], kept: int) -> None:
+    """Remove folders of the cache, all but the ``kept`` ones that were last used."""
+    for folder in sorted(folders, key=_last_use)[:-kept]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def alone(lock: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process at a time into what a lock file stands for.
+
+    Args:
+        lock: the file; it stays.
+        waiting: is called when another process is in.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def storage_error(path: Path, error: OSError) -> StorageError:
     """Say why ``path`` could not be written, how much is free and what helps."""
     reason = error.strerror or str(error)
@@ -166,6 +197,13 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _last_use(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # another process removes some too
+        return 0.0
 
 
 def _mib(size_bytes: int) -> str:
