@@ -66,15 +66,21 @@ class Guarded:
         return self.datapath.guest_counts(number)
 
 
+def _one_guest(cast, *, engaged=True, **tap):
+    """Return the tap of a guest on a stage of its own, and the guard of that guest."""
+    stage = Stage()
+    opened = stage.add_tap(0, **tap)
+    guarded = Guarded(stage, cast, engaged=engaged)
+    guarded.guard(0)
+    return opened, guarded
+
+
 def frames_to(number, count, **how):
     return [frame(mac_of(number), number=n, **how) for n in range(count)]
 
 
 def full_ring_is_left_alone(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=1000)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=1000)
     guarded.send(*frames_to(0, 2000))
     assert tap.dropped == 0, tap.dropped
     counts = guarded.counts()
@@ -87,10 +93,7 @@ def full_ring_is_left_alone(cast):
 
 
 def reader_has_a_quarter_left_before_frames_come_again(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=1000)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=1000)
     guarded.send(*frames_to(0, 800))
     passed = guarded.counts().passed
     file = tap.files[0]
@@ -105,20 +108,14 @@ def reader_has_a_quarter_left_before_frames_come_again(cast):
 
 
 def nothing_is_dropped_unless_engaged(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guarded = Guarded(stage, cast, engaged=False)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500, engaged=False)
     guarded.send(*frames_to(0, 1000))
     assert tap.dropped > 400, "the tap has to drop them"
     assert guarded.counts().dropped == 0
 
 
 def engagement_expires(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guarded = Guarded(stage, cast, engaged=False)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500, engaged=False)
     guarded.engage(1.0)
     guarded.send(*frames_to(0, 600))
     dropped = guarded.counts().dropped
@@ -130,10 +127,7 @@ def engagement_expires(cast):
 
 
 def paused_guest_is_probed_and_goes_on_at_once(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500)
     guarded.send(*frames_to(0, 500))
     ends = time.monotonic() + 0.5
     while time.monotonic() < ends:
@@ -148,10 +142,7 @@ def paused_guest_is_probed_and_goes_on_at_once(cast):
 
 
 def killed_guest_leaves_no_trace(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500)
     guarded.send(*frames_to(0, 600))
     dropped = guarded.counts().dropped
     assert dropped > 0
@@ -162,24 +153,21 @@ def killed_guest_leaves_no_trace(cast):
     assert counts.dropped == dropped, "frames for a device that is gone pass"
     assert counts.unread >= 200, counts
     # Another guest gets a tap of the same name, and perhaps of the same memory.
-    other = stage.add_tap(0, ring=500)
+    other = guarded.stage.add_tap(0, ring=500)
     guarded.send(*frames_to(0, 600))
     assert guarded.counts().dropped == dropped
     assert len(other.read()) >= 480
 
 
 def reopened_tap_gets_frames_within_the_bound(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500, persist=True)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500, persist=True)
     guarded.send(*frames_to(0, 600))
     assert guarded.counts().dropped > 0
     tap.close()
     # What is opened meanwhile takes the memory of the old ring.
     others = [os.open("/dev/net/tun", os.O_RDWR) for _ in range(64)]
     tap.reopen()
-    stage.wait_for_port("tap0")
+    guarded.stage.wait_for_port("tap0")
 
     def arrives():
         guarded.send(*frames_to(0, 1))
@@ -196,12 +184,9 @@ def reopened_tap_gets_frames_within_the_bound(cast):
 
 
 def resized_ring_has_marks_of_its_own(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=1000)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=1000)
     guarded.send(*frames_to(0, 100))
-    stage.ip.link("set", index=stage.index("tap0"), txqlen=200)
+    guarded.stage.ip.link("set", index=guarded.stage.index("tap0"), txqlen=200)
     time.sleep(BOUND_S)
     guarded.send(*frames_to(0, 500))
     waiting = len(tap.read())
@@ -224,10 +209,7 @@ def neighbour_gets_every_frame(cast):
 
 
 def queue_with_room_keeps_its_flow(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500, queues=2)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500, queues=2)
     guarded.send(*frames_to(0, 1000))
     assert guarded.counts().dropped == 0, "the other queue has room"
     counts = [len(queue) for queue in tap.read_queues()]
@@ -238,10 +220,7 @@ def queue_with_room_keeps_its_flow(cast):
 
 
 def tagged_frames_are_guarded(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=500)
     guarded.send(*frames_to(0, 1000, vlan=7))
     counts = guarded.counts()
     assert counts.dropped > 500, counts
@@ -252,15 +231,12 @@ def tagged_frames_are_guarded(cast):
 
 
 def broadcast_storm_is_policed(cast):
-    stage = Stage()
-    tap = stage.add_tap(0, ring=5000)
-    guarded = Guarded(stage, cast)
-    guarded.guard(0)
+    tap, guarded = _one_guest(cast, ring=5000)
     began = time.monotonic()
     for _ in range(20):
         guarded.send(*[frame(GROUP)] * 100, *frames_to(0, 1), frame(BRIDGE_GROUP))
     windows = int((time.monotonic() - began) / 0.1) + 2
-    groups = guarded.datapath.group_counts(stage.nic)
+    groups = guarded.datapath.group_counts(guarded.stage.nic)
     assert groups.passed + groups.dropped == 2000, groups
     assert GROUP_LIMIT <= groups.passed <= GROUP_LIMIT * windows, (groups, windows)
     assert guarded.counts().passed == 20
@@ -268,7 +244,7 @@ def broadcast_storm_is_policed(cast):
     assert waiting.count(wire_bytes(mac_of(0))) == 20
     time.sleep(0.15)
     guarded.send(*[frame(GROUP)] * 10)
-    after = guarded.datapath.group_counts(stage.nic)
+    after = guarded.datapath.group_counts(guarded.stage.nic)
     assert after.passed == groups.passed + 10, "it is a window that ends"
 
 
