@@ -393,7 +393,8 @@ static void nai_lease_stalled_detach(struct kunit *test)
 			NAI_DETACH_REASON_MEMORY);
 }
 
-static void nai_lease_stalled_attach(struct kunit *test)
+/* An attach that has come as far as the client, which stalls it there. */
+static struct nai_test_request *nai_test_stalled_request(struct kunit *test)
 {
 	struct nai_test *ctx = test->priv;
 	struct nai_test_request *req;
@@ -407,14 +408,29 @@ static void nai_lease_stalled_attach(struct kunit *test)
 	KUNIT_ASSERT_GT(test,
 			wait_for_completion_timeout(&ctx->stalled,
 						    NAI_TEST_PATIENCE), 0);
-	KUNIT_ASSERT_TRUE(test, nai_test_rtnl_is_free());
-	nai_test_unplug(ctx);
-	KUNIT_EXPECT_STREQ(test, ctx->log, "ACa");
+	return req;
+}
+
+static void nai_test_go_on(struct kunit *test, struct nai_test_request *req)
+{
+	struct nai_test *ctx = test->priv;
 
 	complete(&ctx->go_on);
 	KUNIT_ASSERT_GT(test,
 			wait_for_completion_timeout(&req->done,
 						    NAI_TEST_PATIENCE), 0);
+}
+
+static void nai_lease_stalled_attach(struct kunit *test)
+{
+	struct nai_test_request *req = nai_test_stalled_request(test);
+	struct nai_test *ctx = test->priv;
+
+	KUNIT_ASSERT_TRUE(test, nai_test_rtnl_is_free());
+	nai_test_unplug(ctx);
+	KUNIT_EXPECT_STREQ(test, ctx->log, "ACa");
+
+	nai_test_go_on(test, req);
 	KUNIT_EXPECT_EQ(test, req->err, -ENODEV);
 	KUNIT_EXPECT_STREQ(test, req->extack._msg,
 			   "port, tap or guest went away meanwhile");
@@ -425,23 +441,11 @@ static void nai_lease_stalled_attach(struct kunit *test)
 /* What ends a lease may come before the lease has begun. */
 static void nai_lease_failed_attach(struct kunit *test)
 {
+	struct nai_test_request *req = nai_test_stalled_request(test);
 	struct nai_test *ctx = test->priv;
-	struct nai_test_request *req;
 
-	req = kunit_kzalloc(test, sizeof(*req), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, req);
-	nai_test_plug(ctx, NAI_TEST_DEPTH);
-	nai_test_join(ctx);
-	ctx->stall = NAI_TEST_CLIENT;
-	nai_test_request(ctx, req);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&ctx->stalled,
-						    NAI_TEST_PATIENCE), 0);
 	nai_client_fail(ctx->client, NAI_DETACH_REASON_FEATURES);
-	complete(&ctx->go_on);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&req->done,
-						    NAI_TEST_PATIENCE), 0);
+	nai_test_go_on(test, req);
 	KUNIT_EXPECT_EQ(test, req->err, -ENODEV);
 	KUNIT_EXPECT_STREQ(test, ctx->log, "ACca");
 	KUNIT_EXPECT_TRUE(test, nai_test_wait_refs(&ctx->port.core->kref, 1));
@@ -455,24 +459,13 @@ static void nai_lease_two_requests(struct kunit *test)
 	struct netlink_ext_ack extack = {};
 	struct nai_test_request *req;
 
-	req = kunit_kzalloc(test, sizeof(*req), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, req);
-	nai_test_plug(ctx, NAI_TEST_DEPTH);
-	nai_test_join(ctx);
-	ctx->stall = NAI_TEST_CLIENT;
-	nai_test_request(ctx, req);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&ctx->stalled,
-						    NAI_TEST_PATIENCE), 0);
+	req = nai_test_stalled_request(test);
 	KUNIT_EXPECT_EQ(test, nai_test_attach(ctx, &terms, &extack), -EBUSY);
 	KUNIT_EXPECT_STREQ(test, extack._msg,
 			   "an attach of this tap is under way");
 
 	ctx->stall = 0;
-	complete(&ctx->go_on);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&req->done,
-						    NAI_TEST_PATIENCE), 0);
+	nai_test_go_on(test, req);
 	KUNIT_EXPECT_EQ(test, req->err, 0);
 }
 
