@@ -17,9 +17,9 @@ from vhostaccel.kmod.debug_config import (
 from vhostaccel.kmod.debug_kernel import provide_debug_kernel
 from vhostaccel.kmod.debug_progress import Progress
 from vhostaccel.kmod.debug_proof import MISTAKES, Control, Proof, suite_modules
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.kunit_results import read_results
 from vhostaccel.kmod.layout import KMOD, read_kernel_part
+from vhostaccel.kmod.whole_tree import follow_part
 
 KCONFIG = """\
 config NAI

@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 from vhostaccel.kmod.check import check_patches
 from vhostaccel.kmod.checkers import added
 from vhostaccel.kmod.control import PLANTED_C, require_seen
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.known import build_lock, known_findings
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.nextkernel import NEXT_SERIES, NextKernel, provide_next
@@ -32,6 +31,7 @@ from vhostaccel.kmod.treebuild import (
     build_findings,
     touched_sources,
 )
+from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import Kernel
 from vhostaccel.lab.source import provide_whole_source

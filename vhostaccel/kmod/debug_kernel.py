@@ -21,8 +21,8 @@ from vhostaccel.errors import ProvideError, SetupError, UsageError
 from vhostaccel.kmod.build import compiler_version, complaints
 from vhostaccel.kmod.debug_config import as_text, config_names, configure, read_options
 from vhostaccel.kmod.debug_progress import Progress
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.layout import KMOD, KernelPart, read_kernel_part
+from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import (
     DebugBuild,

@@ -8,9 +8,9 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.kmod.answers import Finding
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.treebuild import Variant, build_findings
+from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
 
 NOTHING = KernelPart(own={}, patches=(), build_files={})

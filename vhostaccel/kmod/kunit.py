@@ -21,7 +21,6 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
 from vhostaccel.kmod.build import compiler_version, complaints
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.kunit_results import Results, read_results, splats
 from vhostaccel.kmod.layout import (
     KMOD,
@@ -30,6 +29,7 @@ from vhostaccel.kmod.layout import (
     KernelPart,
     read_kernel_part,
 )
+from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import Kernel, module_compiler, provide_kernel
 from vhostaccel.lab.source import provide_source, provide_whole_source

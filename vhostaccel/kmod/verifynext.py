@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from vhostaccel.errors import ProvideError
 from vhostaccel.kmod.answers import Finding
 from vhostaccel.kmod.checkers import added
-from vhostaccel.kmod.debug_tree import follow_part
 from vhostaccel.kmod.known import build_lock, known_findings
 from vhostaccel.kmod.layout import KernelPart
 from vhostaccel.kmod.mail import Repository, find_author, publish
@@ -25,6 +24,7 @@ from vhostaccel.kmod.treebuild import (
     uncompiled,
 )
 from vhostaccel.kmod.verify import Trial
+from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
 
 _SOURCE = re.compile(r"^\+\+\+ b/(\S+\.c)$", re.MULTILINE)
