@@ -89,6 +89,7 @@ def provide_debug_kernel(config: str, report: Callable[[str], None]) -> Kernel:
             if not target.is_dir():
                 _build(config, options, base, part, target, report)
                 storage.keep_last_used(_root().glob(f"{config}-*"), _KEPT)
+    storage.note_use(target)
     return _as_kernel(
         target, base, DebugBuild(config=config, key=key, patience=_PATIENCE)
     )
