@@ -45,6 +45,9 @@ class Host(Protocol):
     def watched(self) -> Liveness:
         """Stop to watch, and return what was seen."""
 
+    def derailed(self) -> tuple[str, ...]:
+        """Return the names of the guests whose registers an emulated host has lost."""
+
     def ping(self, count: int) -> dict[str, Pings]:
         """Ping the guests through their taps, so often; return what came back."""
 
@@ -92,6 +95,10 @@ class RemoteHost:
         """As `LocalHost.watched`."""
         return from_plain(Liveness, self._channel.call("watched"))
 
+    def derailed(self) -> tuple[str, ...]:
+        """As `LocalHost.derailed`."""
+        return tuple(str(name) for name in self._channel.call("derailed"))
+
     def ping(self, count: int) -> dict[str, Pings]:
         """As `LocalHost.ping`."""
         return from_plain(
@@ -132,6 +139,7 @@ class HostServer:
                 from_plain(DisturbanceSpec, arguments["spec"])
             ),
             "watched": host.watched,
+            "derailed": host.derailed,
             "ping_guests": lambda: host.ping(int(arguments["count"])),
             "set_gro": lambda: host.set_gro(on=bool(arguments["on"])),
             "finish": host.finish,

@@ -116,6 +116,7 @@ class Trials:
                 )
                 return
             if time.monotonic() - started > limit_s(_WARM_UP_LIMIT_S):
+                self._require_guests()
                 counts = ", ".join(
                     f"{d.collected_count} of {d.sent_count}" for d in driven
                 )
@@ -164,6 +165,8 @@ class Trials:
         executed = instructions(*begun, self._host.tally()) if begun else None
         waited = thread_wait_ns(self._lab_pid, _DATAPATH_THREAD)
         after = self._settled(before)
+        if None in after.guests.values():
+            self._require_guests()
         seen = seen or _Seen(before, after, _UNWATCHED, None)
         nic_a, nic_b = list(before.netdevs)[:2]
         nics = (nic_a, nic_b)
@@ -214,6 +217,20 @@ class Trials:
             if not moving or time.monotonic() > deadline:
                 return now
             last = now
+
+    def _require_guests(self) -> None:
+        """Tell a guest that the emulator has lost from one that the flood has.
+
+        Raises:
+            LabError: If there is one; nothing that was measured of it counts.
+        """
+        for name in self._host.derailed():
+            raise LabError(
+                f"the emulator below the lab has lost guest {name}: its page tables are "
+                "where it has no memory",
+                hint="run it again: a known fault of QEMU's AMD-V emulation, see "
+                "docs/limitations.md",
+            )
 
     def _disturbance(
         self, rate: FramesPerSecond, purpose: str

@@ -2,12 +2,14 @@
 """Which trials a scenario comes to, and what happens in them."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from tests.factories import make_disturbance, make_scenario
 from tests.unit.test_ledger import IDLE_GUEST, ZERO, make_sample
 from vhostaccel import trials as module
+from vhostaccel.errors import LabError
 from vhostaccel.observe.point import Instructions
 from vhostaccel.observe.sample import Liveness, Tally
 from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
@@ -23,6 +25,8 @@ class FakeHost:
 
     def __init__(self):
         self.asked = []
+        self.guest = IDLE_GUEST
+        self.lost = ()
 
     def prepare(self, spec):
         return {}
@@ -37,7 +41,7 @@ class FakeHost:
         self.asked.append(f"use {mode}")
 
     def sample(self):
-        sample = make_sample(ZERO, {"nfv0": IDLE_GUEST})
+        sample = make_sample(ZERO, {"nfv0": self.guest})
         return replace(sample, cpu_ticks={"cpu0": (0,) * 8})
 
     def tally(self):
@@ -55,12 +59,20 @@ class FakeHost:
     def watched(self):
         return Liveness(heartbeats={}, timer_late_worst_ns=0)
 
+    def derailed(self):
+        return self.lost
+
 
 def scenario_of(*, neighbour=None, disturbance=None, count=1, **traffic):
     scenario = make_scenario(rates=(600, 40_000))
     wanted = replace(scenario.traffic, neighbour=neighbour, **traffic)
     guest = GuestSpec(count=count)
     return replace(scenario, traffic=wanted, disturbance=disturbance, guest=guest)
+
+
+def _fall_silent(host, lost):
+    host.guest, host.lost = None, lost
+    return Liveness(heartbeats={}, timer_late_worst_ns=0)
 
 
 @pytest.fixture
@@ -70,12 +82,16 @@ def run(monkeypatch):
     monkeypatch.setattr(module, "ledgers", lambda *_: (None, None))
     monkeypatch.setattr(module, "void_reason", lambda point, rule: None)
 
-    def sweep(scenario):
+    monkeypatch.setattr(module, "_SETTLE_LIMIT_S", 0.0)
+
+    def sweep(scenario, lost=None):
         host = FakeHost()
         said: list[str] = []
         generator = FakeGenerator(Host(capacity=FramesPerSecond(10_000)))
         trials = Trials(scenario, host, generator, 1, said.append)
         trials.use("tap")
+        if lost is not None:
+            monkeypatch.setattr(host, "watched", partial(_fall_silent, host, lost))
         return trials, list(trials.sweep(0)), host.asked, said
 
     return sweep
@@ -125,6 +141,16 @@ def test_where_instructions_count_nobody_looks_on_and_no_load_comes_first(run):
     assert asked == ["use tap", *["tally"] * 9]
     executed = Instructions(elapsed=1000, busy=500, reading=500)
     assert [point.instructions for point in points] == [executed] * 3
+
+
+def test_a_guest_that_the_flood_has_silenced_is_measured(run):
+    _, points, _, _ = run(scenario_of(), lost=())
+    assert len(points) == 2
+
+
+def test_a_guest_that_the_emulator_has_lost_says_nothing_of_the_host(run):
+    with pytest.raises(LabError, match="emulator below the lab has lost guest nfv0"):
+        run(scenario_of(), lost=("nfv0",))
 
 
 def test_one_load_is_spread_over_all_guests_without_a_neighbour():

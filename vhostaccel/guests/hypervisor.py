@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import libvirt
+import libvirt_qemu
 
 from vhostaccel.errors import GuestError, UsageError
 
@@ -121,6 +122,23 @@ class Hypervisor:
             GuestError: If libvirt refuses, in libvirt's words.
         """
         self._do(name, "reset", self._lookup(name).reset)
+
+    def registers(self, name: str) -> str:
+        """Return what QEMU says of the registers of a domain's first virtual CPU.
+
+        Raises:
+            GuestError: If libvirt or QEMU does not answer.
+        """
+        domain, told = self._lookup(name), []
+        human = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        self._do(
+            name,
+            "ask QEMU for the registers of",
+            lambda: told.append(
+                libvirt_qemu.qemuMonitorCommand(domain, "info registers", human)
+            ),
+        )
+        return str(told[0])
 
     def remove(self, name: str) -> None:
         """End a domain and forget it; nothing happens if there is none."""

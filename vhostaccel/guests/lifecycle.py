@@ -13,6 +13,7 @@ from typing import Protocol
 
 from vhostaccel.errors import GuestError
 from vhostaccel.guests.control import GuestControl
+from vhostaccel.guests.derailed import is_derailed
 from vhostaccel.guests.domain import DomainSpec, domain_xml
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.plan import GuestPlan
@@ -111,6 +112,15 @@ class VmGuest:
             return None
         values = self._control.counters(timeout_s)
         return None if values is None else tuple(values)
+
+    def derailed(self) -> bool:
+        """Tell whether an emulated host has lost its registers.
+
+        Raises:
+            GuestError: If libvirt or QEMU does not answer.
+        """
+        registers = self._hypervisor.registers(self.plan.name)
+        return is_derailed(registers, self._spec.memory)
 
     def stalled(self) -> AbstractContextManager[None]:
         """Stop its virtual CPUs for as long as the block lasts."""

@@ -105,6 +105,18 @@ class Guests:
         values = self._running[name].counters(timeout_s)
         return None if values is None else _counts(values)
 
+    def derailed(self) -> tuple[str, ...]:
+        """Return the names of the guests whose registers an emulated host has lost.
+
+        Raises:
+            GuestError: If libvirt or QEMU does not answer.
+        """
+        return tuple(
+            name
+            for name, guest in self._running.items()
+            if isinstance(guest, VmGuest) and guest.derailed()
+        )
+
     def _start_vms(self, files: GuestFiles, cpus: str | None) -> dict[str, str]:
         spec = self._spec
         self._says("starting libvirt")

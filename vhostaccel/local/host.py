@@ -131,6 +131,10 @@ class LocalHost:
         """Stop to watch, and return what was seen."""
         return self._running_probe().watched()
 
+    def derailed(self) -> tuple[str, ...]:
+        """Return the names of the guests whose registers an emulated host has lost."""
+        return self._prepared_guests().derailed()
+
     def ping(self, count: int) -> dict[str, Pings]:
         """Ping the guests through their taps, so often; return what came back."""
         return self._running_probe().ping(count)
