@@ -7,6 +7,7 @@
     ├── ProvideError            3  the lab or the host under test could not be provided
     │   ├── SetupError          3  a package, kernel, image or module is missing
     │   ├── LabError            3  the lab did not start, or died
+    │   │   └── LostGuestError  3  the lab's emulator mixed up a guest's registers
     │   ├── GuestError          3  a guest did not start, or died
     │   ├── TrafficError        3  the generator or a wire failed
     │   ├── NaiError            3  the kernel gave no frame queue, or took none back
@@ -70,6 +71,10 @@ class SetupError(ProvideError):
 
 class LabError(ProvideError):
     """The lab did not start, did not answer, or died."""
+
+
+class LostGuestError(LabError):
+    """The lab's emulator mixed up a guest's registers; no fault of the host in it."""
 
 
 class GuestError(ProvideError):

@@ -5,15 +5,18 @@
     for each mode of each sweep: attach ─► warm up ─► `trials` (─► recovery) ─► detach
 
 The record is written after every point, so that a run cut short keeps what it measured.
+A sweep in which the lab's emulator lost a guest is void as a whole, and is run again in a
+new lab.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from vhostaccel.environment import describe_outside
-from vhostaccel.errors import SkipError
+from vhostaccel.errors import LostGuestError, SkipError
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.machine import Report
 from vhostaccel.modes.table import MODES
@@ -27,6 +30,10 @@ from vhostaccel.trials import Trials, now
 from vhostaccel.verify.case import CONTROL
 from vhostaccel.verify.judge import judge, overall, settle
 from vhostaccel.verify.verdict import Evidence, Status, Verdict
+
+_MOST_LOST = 3
+"""Labs of one run; after that something else is wrong."""
+_LOST = "labs lost to the emulator"
 
 
 class Execution:
@@ -48,6 +55,8 @@ class Execution:
         self._points: dict[str, list[Point]] = {}
         self._found: dict[str, list[str]] = {}
         self._idle: dict[str, list[int]] = {}
+        self._sweep = 0
+        self._lost = 0
         self._run = Run(
             scenario=scenario,
             environment=describe_outside(scenario),
@@ -85,6 +94,21 @@ class Execution:
         return self._run
 
     def _run_modes(self, modes: Sequence[str], provided: Provided) -> None:
+        self._points = {mode: [] for mode in modes}
+        self._found = {mode: [] for mode in modes}
+        self._idle = {mode: [] for mode in modes}
+        while True:
+            try:
+                self._run_in_a_lab(modes, provided)
+            except LostGuestError as lost:
+                self._lost += 1
+                if self._lost > _MOST_LOST:
+                    raise
+                self._void_sweep(modes, lost)
+            else:
+                return
+
+    def _run_in_a_lab(self, modes: Sequence[str], provided: Provided) -> None:
         scenario = self._run.scenario
         with open_testbed(
             f"run-{'-'.join(modes)}",
@@ -107,9 +131,12 @@ class Execution:
                     machine.state.qemu.pid,
                     self._report,
                 )
-                self._sweep(modes, trials, machine.console)
-                leftovers = bed.host.finish()
-            self._found[modes[-1]].extend(_new_problems(machine.console, self._found))
+                problems = _Problems(machine.console)
+                try:
+                    self._sweep_all(modes, trials, problems)
+                    leftovers = bed.host.finish()
+                finally:
+                    self._found[modes[-1]] += problems.new()
             notes = machine.console.notes()
         for mode in modes:
             evidence = Evidence(
@@ -121,13 +148,13 @@ class Execution:
             )
             self._keep(mode, judge(mode, self._points, evidence, scenario))
 
-    def _sweep(self, modes: Sequence[str], trials: Trials, console: ConsoleLog) -> None:
+    def _sweep_all(
+        self, modes: Sequence[str], trials: Trials, problems: "_Problems"
+    ) -> None:
         """Let the modes take turns, sweep by sweep: a slow drift meets them alike."""
         sweeps = self._run.scenario.traffic.sweeps
-        self._points = {mode: [] for mode in modes}
-        self._found = {mode: [] for mode in modes}
-        self._idle = {mode: [] for mode in modes}
-        for sweep in range(sweeps):
+        for sweep in range(self._sweep, sweeps):
+            self._sweep = sweep
             for mode in modes:
                 points = self._points[mode]
                 trials.use(mode)
@@ -137,7 +164,25 @@ class Execution:
                     self._keep(mode, ())
                 if sweep == sweeps - 1 and (after := trials.recovery(points)):
                     points.append(after)
-                self._found[mode] += _new_problems(console, self._found)
+                self._found[mode] += problems.new()
+
+    def _void_sweep(self, modes: Sequence[str], lost: LostGuestError) -> None:
+        """Leave the sweep's points in the record, as void, and keep the lab's console."""
+        self._report(f"{lost.what}: sweep {self._sweep + 1} begins again in a new lab")
+        for mode in modes:
+            self._points[mode] = [
+                replace(point, void=lost.what) if point.sweep == self._sweep else point
+                for point in self._points[mode]
+            ]
+            self._keep(mode, ())
+        said = f"{self._lost}, the last in sweep {self._sweep + 1}: {lost.what}"
+        self._run = replace(
+            self._run, environment=self._run.environment | {_LOST: said}
+        )
+        for name in ("console.log", "splats.txt"):
+            with suppress(OSError):
+                kept = self._folder / name
+                kept.rename(kept.with_stem(f"{kept.stem}-lost-{self._lost}"))
 
     def _keep(self, mode: str, verdicts: Sequence[Verdict]) -> None:
         kept = {result.mode: result for result in self._run.modes}
@@ -180,6 +225,15 @@ def modes_to_run(scenario: Scenario) -> tuple[str, ...]:
     return wanted
 
 
-def _new_problems(console: ConsoleLog, found: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what the console complained of since it was last looked at."""
-    return list(console.problems()[sum(map(len, found.values())) :])
+class _Problems:
+    """What one lab's console complains of, each once."""
+
+    def __init__(self, console: ConsoleLog) -> None:
+        self._console = console
+        self._seen = 0
+
+    def new(self) -> list[str]:
+        """Return what it complained of since it was last looked at."""
+        found = self._console.problems()[self._seen :]
+        self._seen += len(found)
+        return list(found)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from vhostaccel.disturb import SILENCING
-from vhostaccel.errors import LabError
+from vhostaccel.errors import LabError, LostGuestError
 from vhostaccel.guests.plan import plan_guest
 from vhostaccel.host import Host
 from vhostaccel.lab.machine import Report
@@ -222,10 +222,10 @@ class Trials:
         """Tell a guest that the emulator has lost from one that the flood has.
 
         Raises:
-            LabError: If there is one; nothing that was measured of it counts.
+            LostGuestError: If there is one; nothing that was measured of it counts.
         """
         for name in self._host.derailed():
-            raise LabError(
+            raise LostGuestError(
                 f"the emulator below the lab has lost guest {name}: its page tables are "
                 "where it has no memory",
                 hint="run it again: a known fault of QEMU's AMD-V emulation, see "

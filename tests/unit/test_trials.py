@@ -9,7 +9,7 @@ import pytest
 from tests.factories import make_disturbance, make_scenario
 from tests.unit.test_ledger import IDLE_GUEST, ZERO, make_sample
 from vhostaccel import trials as module
-from vhostaccel.errors import LabError
+from vhostaccel.errors import LostGuestError
 from vhostaccel.observe.point import Instructions
 from vhostaccel.observe.sample import Liveness, Tally
 from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
@@ -149,7 +149,9 @@ def test_a_guest_that_the_flood_has_silenced_is_measured(run):
 
 
 def test_a_guest_that_the_emulator_has_lost_says_nothing_of_the_host(run):
-    with pytest.raises(LabError, match="emulator below the lab has lost guest nfv0"):
+    with pytest.raises(
+        LostGuestError, match="emulator below the lab has lost guest nfv0"
+    ):
         run(scenario_of(), lost=("nfv0",))
 
 
