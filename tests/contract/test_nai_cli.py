@@ -15,16 +15,16 @@ from tests.nai_factories import (
     usual_host,
     usual_kernel,
 )
-from tests.unit.test_nai_wishes import FakeLibvirt, SaidSeats, said
+from tests.unit.test_follow_wishes import FakeLibvirt, SaidSeats, said
 from vhostaccel.cli import attach as attach_cli
 from vhostaccel.cli import libvirt as libvirt_cli
 from vhostaccel.cli import watch as watch_cli
 from vhostaccel.cli.main import cli
 from vhostaccel.errors import NaiError, UsageError, VhostAccelError
-from vhostaccel.nai.hook_file import hook_installed
+from vhostaccel.follow.hook_file import hook_installed
+from vhostaccel.follow.seat import Followed
+from vhostaccel.follow.wishes import disable, enable
 from vhostaccel.nai.model import Event, EventKind
-from vhostaccel.nai.seat import Followed
-from vhostaccel.nai.wishes import disable, enable
 
 
 @pytest.fixture

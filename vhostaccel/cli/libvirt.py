@@ -11,16 +11,16 @@ from rich.table import Table
 from vhostaccel.cli.tables import console, table
 from vhostaccel.codec import to_plain
 from vhostaccel.errors import NaiError
+from vhostaccel.follow.hook import start
+from vhostaccel.follow.hook_file import hook_installed
+from vhostaccel.follow.seat import Followed, FollowerState, Seats
+from vhostaccel.follow.wishes import WishState, await_follower, wishes
+from vhostaccel.follow.wishes import disable as withdraw
+from vhostaccel.follow.wishes import enable as write
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.nai.client import KernelNai
 from vhostaccel.nai.domain import Wish, WishMode, read_domain
-from vhostaccel.nai.hook import start
-from vhostaccel.nai.hook_file import hook_installed
 from vhostaccel.nai.netdevs import Netdevs
-from vhostaccel.nai.seat import Followed, FollowerState, Seats
-from vhostaccel.nai.wishes import WishState, await_follower, wishes
-from vhostaccel.nai.wishes import disable as withdraw
-from vhostaccel.nai.wishes import enable as write
 
 _NOW_TIMEOUT_S = 20.0
 _RESTART = (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vhostaccel.errors import LabError
+from vhostaccel.follow.hook_file import install_hook
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.lifecycle import Guest, GuestFiles, VfwdGuest, VmGuest
 from vhostaccel.guests.plan import GuestPlan, Interface, plan_guest
@@ -15,7 +16,6 @@ from vhostaccel.lab.network import Network
 from vhostaccel.lab.state import HostState
 from vhostaccel.local.placement import DATAPATH_CPU
 from vhostaccel.local.spec import HostSpec
-from vhostaccel.nai.hook_file import install_hook
 from vhostaccel.observe.sample import GuestCounts, NetdevCounts
 from vhostaccel.patience import limit_s
 from vhostaccel.scenario.model import GuestKind, Placement

@@ -9,7 +9,7 @@ xml=$(cat)
 read -r now _ </proc/uptime
 case "$2" in
 started | reconnect | stopped | release)
-	"$python" -I -m vhostaccel.nai.hook "$now" "$@" >/dev/null 2>&1 <<EOF &
+	"$python" -I -m vhostaccel.follow.hook "$now" "$@" >/dev/null 2>&1 <<EOF &
 $xml
 EOF
 	;;

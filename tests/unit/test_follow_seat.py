@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 
 from tests.nai_factories import UUID
-from vhostaccel.nai.seat import Followed, FollowedNic, FollowerState, Seat, Seats
+from vhostaccel.follow.seat import Followed, FollowedNic, FollowerState, Seat, Seats
 
 HOLD = """
 import select, signal, sys
 from pathlib import Path
-from vhostaccel.nai.seat import Seats
+from vhostaccel.follow.seat import Seats
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 seat = Seats(Path(sys.argv[1])).take(
     sys.argv[2], step_s=float(sys.argv[3]), replace=True, timeout_s=5.0

@@ -7,11 +7,11 @@ import pytest
 
 from tests.nai_factories import UUID, domain_xml
 from vhostaccel.errors import UsageError
+from vhostaccel.follow.hook_file import hook_installed
+from vhostaccel.follow.seat import Followed, FollowedNic, FollowerState, Seats
+from vhostaccel.follow.wishes import await_follower, disable, enable, wishes
 from vhostaccel.guests.hypervisor import DomainState
 from vhostaccel.nai.domain import Wish, WishMode, read_domain
-from vhostaccel.nai.hook_file import hook_installed
-from vhostaccel.nai.seat import Followed, FollowedNic, FollowerState, Seats
-from vhostaccel.nai.wishes import await_follower, disable, enable, wishes
 
 AUTO = Wish(mode=WishMode.AUTO, interfaces=None)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vhostaccel.errors import VhostAccelError
+from vhostaccel.follow.seat import Followed, FollowedNic, FollowerState
 from vhostaccel.nai.address import Target
 from vhostaccel.nai.client import Nai
 from vhostaccel.nai.domain import Domain, Vnic
@@ -22,7 +23,6 @@ from vhostaccel.nai.family import DetachReason
 from vhostaccel.nai.lease import take
 from vhostaccel.nai.model import Client, Event, EventKind
 from vhostaccel.nai.netdevs import Netdevs
-from vhostaccel.nai.seat import Followed, FollowedNic, FollowerState
 
 _SOON_S = 0.5
 _LATER_S = 5.0

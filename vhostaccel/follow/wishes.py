@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from vhostaccel.errors import UsageError
+from vhostaccel.follow.hook import boot_time
+from vhostaccel.follow.hook_file import HOOKS, install_hook, remove_hook
+from vhostaccel.follow.seat import Followed, FollowedNic, FollowerState, Seats
 from vhostaccel.guests.hypervisor import DomainState
 from vhostaccel.nai.domain import NAMESPACE, PREFIX, Domain, Wish, read_domain, wish_xml
-from vhostaccel.nai.hook import boot_time
-from vhostaccel.nai.hook_file import HOOKS, install_hook, remove_hook
-from vhostaccel.nai.seat import Followed, FollowedNic, FollowerState, Seats
 
 _END_TIMEOUT_S = 8.0
 _POLL_S = 0.05

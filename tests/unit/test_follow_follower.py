@@ -15,11 +15,11 @@ from tests.nai_factories import (
     usual_host,
 )
 from vhostaccel.errors import SetupError
+from vhostaccel.follow.follower import Follower
+from vhostaccel.follow.seat import FollowerState
 from vhostaccel.nai.domain import read_domain
 from vhostaccel.nai.fake import FakeEvents, FakeNai
-from vhostaccel.nai.follower import Follower
 from vhostaccel.nai.model import Event, EventKind
-from vhostaccel.nai.seat import FollowerState
 
 
 class Script:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What libvirt's hook starts: a guest's follower, or the end of one.
 
-``python -m vhostaccel.nai.hook TIME GUEST STEP ...`` with the domain's XML on standard
+``python -m vhostaccel.follow.hook TIME GUEST STEP ...`` with the domain's XML on standard
 input: ``hook.sh`` adds the time to what libvirt calls its hooks with. libvirt does not
 wait for it. It must not talk to libvirt.
 """
@@ -16,11 +16,11 @@ import sys
 import time
 from pathlib import Path
 
+from vhostaccel.follow.follower import Follower
+from vhostaccel.follow.seat import Seats
 from vhostaccel.nai.client import KernelNai
 from vhostaccel.nai.domain import read_domain
-from vhostaccel.nai.follower import Follower
 from vhostaccel.nai.netdevs import Netdevs
-from vhostaccel.nai.seat import Seats
 
 _LOG = Path("/var/log/vhostaccel/libvirt.log")
 _SYSLOG = Path("/dev/log")
@@ -36,7 +36,7 @@ _END = ("stopped", "release")
 def start(guest: str, xml: str) -> None:
     """Follow a running guest from now on, in a process of its own."""
     now = f"{boot_time():.2f}"
-    argv = (sys.executable, "-I", "-m", "vhostaccel.nai.hook", now, guest, "now")
+    argv = (sys.executable, "-I", "-m", "vhostaccel.follow.hook", now, guest, "now")
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,

@@ -11,14 +11,14 @@ import pytest
 
 from tests.nai_factories import UUID, domain_xml
 from tests.waiting import expect_soon
-from vhostaccel.nai import hook
-from vhostaccel.nai.hook_file import (
+from vhostaccel.follow import hook
+from vhostaccel.follow.hook_file import (
     hook_installed,
     hook_text,
     install_hook,
     remove_hook,
 )
-from vhostaccel.nai.seat import Seats
+from vhostaccel.follow.seat import Seats
 
 RECORDER = """#!/bin/sh
 printf '%s ' "$@" >{out}.new
@@ -68,7 +68,7 @@ def test_a_step_is_handed_on_with_its_time_and_the_xml(tmp_path, step):
     run(installed(tmp_path, python), "nfv0", step, "begin", "-", xml=xml)
     first, rest = noted(out).split("\n", 1)
     words = first.split()
-    assert words[:3] == ["-I", "-m", "vhostaccel.nai.hook"]
+    assert words[:3] == ["-I", "-m", "vhostaccel.follow.hook"]
     assert abs(float(words[3]) - hook.boot_time()) < 60
     assert words[4:] == ["nfv0", step, "begin", "-"]
     assert rest == xml
@@ -155,7 +155,7 @@ def test_nonsense_is_logged_and_not_raised(tmp_path, monkeypatch, caplog):
 
 
 def test_the_hooks_program_never_has_libvirt_at_hand():
-    code = "import sys, vhostaccel.nai.hook; sys.exit('libvirt' in sys.modules)"
+    code = "import sys, vhostaccel.follow.hook; sys.exit('libvirt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
