@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One follower per guest, whatever order the steps of the guest's life arrive in."""
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -96,7 +97,8 @@ def test_what_a_follower_says_is_heard_while_it_lives(tmp_path):
     state = FollowerState(guest="nfv0", pid=7, nics=(nic,))
     seats = Seats(tmp_path)
     with holder(tmp_path, 10.0):
-        Seat(-1, tmp_path / "unused", tmp_path / f"{UUID}.json").say(state)
+        unused = tmp_path / "unused"
+        Seat(-1, unused, tmp_path / f"{UUID}.json", unused).say(state)
         assert seats.state(UUID) == state
     (tmp_path / f"{UUID}.json").write_text("{}")
     assert seats.state(UUID) is None
@@ -105,3 +107,30 @@ def test_what_a_follower_says_is_heard_while_it_lives(tmp_path):
 def test_what_is_no_uuid_cannot_lead_out_of_the_folder(tmp_path):
     with pytest.raises(ValueError, match="badly formed"):
         Seats(tmp_path).pid("../../etc/passwd")
+
+
+def test_what_an_operator_ended_is_kept_until_the_guest_starts_anew(
+    tmp_path, monkeypatch
+):
+    seats = Seats(tmp_path)
+    seat = seats.take(UUID, step_s=1.0, replace=True, timeout_s=0.0)
+    assert seat is not None
+    nic = FollowedNic(index=0, tap="vnet0", state=Followed.ATTACHED, detail="")
+    seat.say(FollowerState(guest="nfv0", pid=1, nics=(nic,)))
+    teller = Seats(tmp_path)
+    # A process does not see locks of its own.
+    monkeypatch.setattr(teller, "pid", lambda guest_uuid: 1)
+    teller.leave_alone("vnet9", 99)
+    assert not seat.was_left(99)
+    teller.leave_alone("vnet0", 9)
+    assert seat.was_left(9)
+    os.close(seat._file)  # it is killed, and leaves its files
+    for replace, kept in ((False, True), (True, False)):
+        again = seats.take(UUID, step_s=2.0, replace=replace, timeout_s=0.0)
+        assert again is not None
+        assert again.was_left(9) is kept
+        if replace:
+            again.leave()
+        else:
+            os.close(again._file)
+    assert list(tmp_path.iterdir()) == []

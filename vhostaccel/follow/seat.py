@@ -3,8 +3,9 @@
 
     /run/vhostaccel/libvirt/<uuid>.lock    locked while a follower lives; has its time
     /run/vhostaccel/libvirt/<uuid>.json    what it last had to say
+    /run/vhostaccel/libvirt/<uuid>.left    taps whose guard an operator ended, by number
 
-Only the standard library and the codec: a libvirt hook runs this.
+Only the standard library, the codec and our errors: a libvirt hook runs this.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from vhostaccel.codec import from_plain, to_plain
+from vhostaccel.errors import StorageError
 
 _RUN = Path("/run/vhostaccel/libvirt")
 _POLL_S = 0.02
@@ -90,7 +92,10 @@ class Seats:
             file = _locked(path)
             if file is not None:
                 os.pwrite(file, f"{step_s:.2f}\n".encode(), 0)
-                return Seat(file, path, self._path(guest_uuid, "json"))
+                left = self._path(guest_uuid, "left")
+                if replace:
+                    left.unlink(missing_ok=True)
+                return Seat(file, path, self._path(guest_uuid, "json"), left)
             left_s = deadline - time.monotonic()
             if not replace or left_s <= 0:
                 return None
@@ -115,6 +120,35 @@ class Seats:
             return from_plain(FollowerState, plain)
         except (OSError, ValueError):
             return None
+
+    def states(self) -> tuple[FollowerState, ...]:
+        """Return what all followers last said."""
+        return tuple(state for _, state in self._said())
+
+    def leave_alone(self, tap: str, ifindex: int) -> None:
+        """Tell the follower of a tap, if it has one, that an operator ends its guard.
+
+        Raises:
+            StorageError: If it cannot be written down.
+        """
+        for guest_uuid, state in self._said():
+            if tap not in {nic.tap for nic in state.nics}:
+                continue
+            path = self._path(guest_uuid, "left")
+            try:
+                with path.open("a") as file:
+                    file.write(f"{ifindex}\n")
+            except OSError as error:
+                raise StorageError(
+                    f"cannot tell the follower of {state.guest}: {path}: "
+                    f"{error.strerror}",
+                    hint="run it as root, with sudo",
+                ) from None
+
+    def _said(self) -> list[tuple[str, FollowerState]]:
+        followed = sorted(path.stem for path in self._folder.glob("*.lock"))
+        states = ((guest_uuid, self.state(guest_uuid)) for guest_uuid in followed)
+        return [(guest_uuid, state) for guest_uuid, state in states if state]
 
     def end(self, guest_uuid: str, *, step_s: float, timeout_s: float) -> bool:
         """End the follower of a guest unless it came after this step.
@@ -165,10 +199,11 @@ class Seats:
 class Seat:
     """The place that this process has taken."""
 
-    def __init__(self, file: int, lock: Path, state: Path) -> None:
+    def __init__(self, file: int, lock: Path, state: Path, left: Path) -> None:
         self._file = file
         self._lock = lock
         self._state = state
+        self._left = left
 
     def say(self, state: FollowerState) -> None:
         """Let others know how things stand."""
@@ -178,9 +213,17 @@ class Seat:
             beside.write_text(json.dumps(to_plain(state)))
             beside.rename(self._state)
 
+    def was_left(self, tap_ifindex: int) -> bool:
+        """Say whether an operator ended the guard of a tap; see `Seats.leave_alone`."""
+        try:
+            return str(tap_ifindex) in self._left.read_text().split()
+        except OSError:
+            return False
+
     def leave(self) -> None:
         """Give the place up; nothing of it stays."""
         self._state.unlink(missing_ok=True)
+        self._left.unlink(missing_ok=True)
         self._lock.unlink(missing_ok=True)
         os.close(self._file)
 
