@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vhostaccel.errors import GuardError
+from vhostaccel.errors import GuardError, SetupError
 from vhostaccel.guard import libbpf
 from vhostaccel.guard.build import find_object
 from vhostaccel.guard.client import Guard
@@ -19,6 +19,10 @@ from vhostaccel.guard.datapath import GROUP_LIMIT, KernelDatapath
 from vhostaccel.guard.keeper import EXPIRY_S
 from vhostaccel.guard.model import EventKind, Reason, State, Wish
 from vhostaccel.guard.stage import Stage, frame, mac_of, until, wire_bytes
+from vhostaccel.modes.auto import Asked, choose
+from vhostaccel.nai.address import Target
+from vhostaccel.nai.client import KernelNai
+from vhostaccel.nai.netdevs import Netdevs
 
 ENGAGED_S = 3600.0
 BOUND_S = 0.025
@@ -364,6 +368,40 @@ def refusals_name_what_is_wrong(cast):
     tap.close()
     _refused(guard, _wish(stage), "no process has tap tap0 open")
     assert not _has_program(stage)
+
+
+def auto_takes_the_guard_where_the_kernel_lets_it(cast):
+    del cast
+    stage = Stage()
+    stage.add_tap(0)
+    index = stage.index("tap0")
+    target = Target(
+        tap="tap0", ifindex=index, mac=mac_of(0), guest=None, interface=None
+    )
+    other = KernelDatapath(find_object())
+    link = other.add_port(stage.nic)
+    choice = _choose(Asked(target=target, port="nic0"))
+    copy, xdp = choice.passed_over
+    assert copy.mode == "copy"
+    assert "another XDP program" in xdp.why
+    assert not _standing(Guard()).guests
+    other.remove_port(stage.nic, link)
+    assert not _has_program(stage)
+    choice = _choose(Asked(target=target, port="nic0"))
+    assert choice.guarded is not None
+    assert choice.guarded.wish.why == str(copy)
+    assert _has_program(stage)
+    with pytest.raises(GuardError, match="is guarded already"):
+        _choose(Asked(target=target, port="nic0"))
+
+
+def _choose(asked):
+    try:
+        nai = KernelNai()
+    except SetupError as error:
+        return choose(asked, error, Guard(), Netdevs())
+    with nai:
+        return choose(asked, nai, Guard(), Netdevs())
 
 
 def _refused(guard, wish, words):

@@ -2,7 +2,6 @@
 """The commands around the guard: what they print, and what they end with."""
 
 import json
-from contextlib import contextmanager
 
 import click
 import pytest
@@ -13,58 +12,18 @@ from tests.nai_factories import (
     MAC0,
     TAP0,
     TAP1,
+    UUID,
     usual_domain,
     usual_host,
     usual_kernel,
 )
+from tests.near_guard import NearGuard
 from vhostaccel.cli import attach as attach_cli
 from vhostaccel.cli import watch as watch_cli
 from vhostaccel.cli.main import cli
 from vhostaccel.errors import GuardError, SetupError, UsageError, VhostAccelError
-from vhostaccel.guard.client import NoKeeperError
-from vhostaccel.guard.datapath import TapFile
-from vhostaccel.guard.fake import FakeDatapath
-from vhostaccel.guard.keeper import Keeper
+from vhostaccel.follow.seat import Followed, FollowedNic, FollowerState, Seats
 from vhostaccel.guard.model import Counts, Event, EventKind
-
-
-class NearGuard:
-    """A guard whose keeper is in this process."""
-
-    def __init__(self, netdevs):
-        files = (_tap_file(ifindex) for ifindex in (TAP0, TAP1, 20))
-        self.datapath = FakeDatapath(*files)
-        self.told: list[Event] = []
-        self.interrupted = False
-        self._keeper = Keeper(
-            self.datapath, netdevs=netdevs, clock=self, tell=self.told.append
-        )
-
-    def look(self, moved):
-        del moved
-        return {}
-
-    def attach(self, wish):
-        guarded = self._keeper.attach(wish)
-        if self.interrupted:
-            raise KeyboardInterrupt
-        return guarded
-
-    def detach(self, tap):
-        return self._keeper.detach(tap)
-
-    def standing(self):
-        return None if self._keeper.is_empty else self._keeper.standing()
-
-    @contextmanager
-    def events(self):
-        if self._keeper.is_empty and not self.told:
-            raise NoKeeperError
-        yield iter(self.told)
-
-
-def _tap_file(ifindex):
-    return TapFile(tun=1, dev=2, ifindex=ifindex, queues=1, ring=1000, pid=7)
 
 
 def no_module():
@@ -82,12 +41,18 @@ def guard(host):
 
 
 @pytest.fixture
-def run(host, guard, monkeypatch):
+def seats(tmp_path):
+    return Seats(tmp_path / "run")
+
+
+@pytest.fixture
+def run(host, guard, seats, monkeypatch):
     """Return a function that runs a command on a host without the module nai."""
     for module in (attach_cli, watch_cli):
         monkeypatch.setattr(module, "KernelNai", no_module)
         monkeypatch.setattr(module, "Netdevs", lambda: host.netdevs)
         monkeypatch.setattr(module, "Guard", lambda: guard)
+    monkeypatch.setattr(attach_cli, "Seats", lambda: seats)
     monkeypatch.setattr(attach_cli, "running_domains", lambda: (usual_domain(),))
 
     def invoke(*arguments):
@@ -194,6 +159,65 @@ def test_list_shows_the_mode_beside_those_of_frame_queues(run, monkeypatch):
 def test_without_guests_and_module_list_says_what_is_missing(run):
     with pytest.raises(SetupError, match=r"nothing is guarded, .* nai is not loaded"):
         run("list")
+
+
+def test_auto_says_what_it_took_and_why_nothing_better(run):
+    said = run("attach", "nfv0:0", "--mode", "auto").splitlines()
+    assert "is guarded at eth0, mode xdp" in said[0]
+    assert said[1:] == ["not copy: the module nai is not loaded", "  hint: load it"]
+    assert "copy: the module nai is not loaded" in run("list").splitlines()[1]
+    plain = json.loads(run("list", "--json"))
+    (guarded,) = plain["guard"]["guests"]
+    assert guarded["wish"]["why"] == "copy: the module nai is not loaded"
+
+
+def test_auto_that_stays_on_the_tap_is_no_error_and_says_both_reasons(run, guard):
+    guard.datapath.refusal = GuardError("no XDP here", hint="look")
+    said = run("attach", "nfv0:0", "--mode", "auto").splitlines()
+    assert (
+        said[0] == "nfv0:0 (tap vnet0) stays on its tap, for no better mode can be had"
+    )
+    assert said[1::2] == [
+        "not copy: the module nai is not loaded", "not xdp: no XDP here"
+    ]  # fmt: skip
+    plain = json.loads(run("attach", "nfv0:0", "--mode", "auto", "--json"))
+    assert (plain["mode"], [passed["mode"] for passed in plain["why"]]) == (
+        "tap", ["copy", "xdp"],
+    )  # fmt: skip
+    assert guard.standing() is None
+
+
+def test_auto_speaks_json_of_what_it_took(run):
+    plain = json.loads(run("attach", "nfv0:0", "--mode", "auto", "--json"))
+    assert (plain["mode"], plain["wish"]["port"]) == ("xdp", "eth0")
+
+
+@pytest.fixture
+def followed(seats, monkeypatch):
+    """Let this process follow nfv0, whose vnet0 is refused; return the seat."""
+    seat = seats.take(UUID, step_s=1.0, replace=True, timeout_s=0.0)
+    nic = FollowedNic(
+        index=0, tap="vnet0", state=Followed.REFUSED, detail="copy: no; xdp: no"
+    )
+    seat.say(FollowerState(guest="nfv0", pid=1, nics=(nic,)))
+    # A process does not see locks of its own.
+    monkeypatch.setattr(seats, "pid", lambda guest_uuid: 1)
+    yield seat
+    seat.leave()
+
+
+def test_list_says_why_a_guest_that_is_followed_is_on_its_tap(run, followed):
+    assert "vnet0 is on its tap: copy: no; xdp: no" in run("list")
+    plain = json.loads(run("list", "--json"))
+    assert plain["on_tap"] == {"vnet0": "copy: no; xdp: no"}
+
+
+def test_detach_tells_the_follower_not_to_put_the_guard_up_again(run, followed):
+    run("attach", "nfv0:0", "--mode", "xdp")
+    assert not followed.was_left(TAP0)
+    run("detach", "nfv0:0")
+    assert followed.was_left(TAP0)
+    assert not followed.was_left(TAP1)
 
 
 def test_events_come_one_a_line(run, guard):

@@ -48,6 +48,7 @@ KEEPER = (
     scenes.killed_keeper_leaves_the_wire_open,
     scenes.stopped_keeper_lets_all_pass,
     scenes.refusals_name_what_is_wrong,
+    scenes.auto_takes_the_guard_where_the_kernel_lets_it,
 )
 
 

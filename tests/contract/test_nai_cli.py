@@ -15,14 +15,15 @@ from tests.nai_factories import (
     usual_host,
     usual_kernel,
 )
+from tests.near_guard import NearGuard
 from tests.unit.test_follow_wishes import FakeLibvirt, SaidSeats, said
 from vhostaccel.cli import attach as attach_cli
 from vhostaccel.cli import libvirt as libvirt_cli
 from vhostaccel.cli import watch as watch_cli
 from vhostaccel.cli.main import cli
-from vhostaccel.errors import NaiError, UsageError, VhostAccelError
+from vhostaccel.errors import NaiError, SetupError, UsageError, VhostAccelError
 from vhostaccel.follow.hook_file import hook_installed
-from vhostaccel.follow.seat import Followed
+from vhostaccel.follow.seat import Followed, Seats
 from vhostaccel.follow.wishes import disable, enable
 from vhostaccel.nai.model import Event, EventKind
 
@@ -36,9 +37,12 @@ def kernel():
 def run(tmp_path, kernel, monkeypatch):
     """Return a function that runs a command on a host that is not there."""
     net = usual_host(tmp_path / "net").add("bare0", 20, tap=True, master="br-a")
+    guard, seats = NearGuard(net.netdevs), Seats(tmp_path / "run")
     for module in (attach_cli, watch_cli, libvirt_cli):
         monkeypatch.setattr(module, "KernelNai", lambda: kernel)
         monkeypatch.setattr(module, "Netdevs", lambda: net.netdevs)
+        monkeypatch.setattr(module, "Guard", lambda: guard)
+    monkeypatch.setattr(attach_cli, "Seats", lambda: seats)
     domains = (usual_domain(),)
     monkeypatch.setattr(attach_cli, "running_domains", lambda: domains)
     monkeypatch.setattr(watch_cli, "RememberedDomains", lambda _: lambda: domains)
@@ -97,21 +101,9 @@ def test_force_reaches_the_kernel(run, kernel):
     assert len(kernel.leases()) == 1
 
 
-def test_auto_stays_on_tap_where_nobody_lends_and_says_so(run, kernel):
-    kernel.all_ports = ()
-    said = run("attach", "nfv0:0", "--mode", "auto")
-    assert "nfv0:0 (tap vnet0) stays on its tap: no port of br-a" in said
-    assert "hint:" in said
-    plain = json.loads(run("attach", "nfv0:0", "--mode", "auto", "--json"))
-    assert plain["mode"] == "tap"
-    with pytest.raises(NaiError, match="no port of br-a"):
-        run("attach", "nfv0:0", "--mode", "copy")
-
-
-def test_auto_hides_no_other_refusal(run, kernel):
-    kernel.refusal = (errno.EEXIST, "MAC taken")
-    with pytest.raises(NaiError, match="MAC taken"):
-        run("attach", "nfv0:0", "--mode", "auto")
+def test_auto_takes_a_lease_where_it_can(run, kernel):
+    assert "mode copy" in run("attach", "nfv0:0", "--mode", "auto")
+    assert len(kernel.leases()) == 1
 
 
 def test_detach_ends_it_and_twice_is_an_error_with_a_hint(run):
@@ -236,6 +228,25 @@ def test_enable_now_starts_a_follower_and_tells_its_result(run, libvirtd):
     assert "urn:vhostaccel:nai:1" in libvirtd.started[0][1]
     with pytest.raises(NaiError, match="1 of 2 interfaces of nfv0 stay"):
         run("libvirt", "enable", "nfv0", "--now", "--mode", "copy")
+
+
+def test_a_wish_for_the_guard_needs_no_module(run, libvirtd, monkeypatch):
+    def no_module():
+        raise SetupError("the module nai is not loaded", hint="load it")
+
+    monkeypatch.setattr(libvirt_cli, "KernelNai", no_module)
+    libvirtd.seats.said = [said(Followed.ATTACHED, Followed.REFUSED)]
+    with pytest.raises(NaiError, match="1 of 2 interfaces of nfv0 stay"):
+        run("libvirt", "enable", "nfv0", "--now", "--mode", "xdp")
+    assert 'mode="xdp"' in libvirtd.elements["nfv0"]
+    run("libvirt", "enable", "nfv0", "--now")
+    with pytest.raises(SetupError, match="not loaded"):
+        run("libvirt", "enable", "nfv0", "--now", "--mode", "copy")
+    assert 'mode="auto"' in libvirtd.elements["nfv0"]
+    run("attach", "nfv0:0", "--mode", "xdp")
+    run("libvirt", "disable", "nfv0", "--now")
+    with pytest.raises(NaiError, match="no lease"):
+        run("detach", "nfv0:0")
 
 
 def test_disable_takes_everything_back(run, libvirtd, kernel):

@@ -14,12 +14,17 @@ from tests.nai_factories import (
     usual_domain,
     usual_host,
 )
+from tests.near_guard import NearGuard
 from vhostaccel.errors import SetupError
 from vhostaccel.follow.follower import Follower
 from vhostaccel.follow.seat import FollowerState
 from vhostaccel.nai.domain import read_domain
 from vhostaccel.nai.fake import FakeEvents, FakeNai
 from vhostaccel.nai.model import Event, EventKind
+
+COPY = read_domain(
+    domain_xml(wish='<v:nai xmlns:v="urn:vhostaccel:nai:1" mode="copy"/>')
+)
 
 
 class Script:
@@ -67,7 +72,17 @@ def nai():
     return ScriptedNai((igb_port(),))
 
 
-def follow(nai, net, *steps, domain=None, connect=None, insist=False):
+def follow(
+    nai,
+    net,
+    *steps,
+    domain=None,
+    connect=None,
+    insist=False,
+    guard=None,
+    was_left=lambda _: False,
+    details=None,
+):
     """Run a follower through the steps; return what it said, in words."""
     said: list[FollowerState] = []
     logged: list[str] = []
@@ -82,12 +97,16 @@ def follow(nai, net, *steps, domain=None, connect=None, insist=False):
         pid=1,
         connect=connect or (lambda: nai),
         netdevs=net.netdevs,
+        guard=guard or NearGuard(net.netdevs),
+        was_left=was_left,
         say=said.append,
         log=logged.append,
         insist=insist,
         clock=script.clock,
         sleep=script.pass_time,
     ).run()
+    if details is not None:
+        details += [nic.detail for state in said for nic in state.nics]
     states = [" ".join(nic.state.value for nic in state.nics) for state in said]
     return [s for s, before in zip(states, ["", *states], strict=False) if s != before]
 
@@ -181,7 +200,7 @@ def test_an_attach_that_took_too_long_is_no_request_to_detach(net, nai):
         nai.attach(tap_ifindex=TAP0, tap_queue=0, port_ifindex=2, mac=MAC0)
         nai.detach(tap_ifindex=TAP0, tap_queue=0)
 
-    states = follow(nai, net, end_late, *[nothing] * 70)
+    states = follow(nai, net, end_late, *[nothing] * 70, domain=COPY)
     assert states[1:3] == ["refused waiting", "attached waiting"]
 
 
@@ -197,7 +216,7 @@ def test_a_refusal_is_kept_and_tried_again_later(net, nai):
         note()
         nai.refusal = None
 
-    states = follow(nai, net, note, note, allow, *[nothing] * 70, note)
+    states = follow(nai, net, note, note, allow, *[nothing] * 70, note, domain=COPY)
     assert states[1:3] == ["refused waiting", "attached waiting"]
     assert asked == [1, 1, 1, 2]
 

@@ -2,27 +2,29 @@
 """``vhostaccel attach``, ``detach`` and ``list``: the modes of running guests."""
 
 import json
+from contextlib import ExitStack
 
 import click
 from rich.table import Table
 
-from vhostaccel.cli.guarding import attach_guard, guard_ports, guard_table, taps_of
+from vhostaccel.cli.guarding import attach_guard, guard_ports, guard_table, say_guarded
 from vhostaccel.cli.tables import console, table
 from vhostaccel.codec import to_plain
 from vhostaccel.errors import SetupError, UsageError
+from vhostaccel.follow.seat import Followed, Seats
 from vhostaccel.guard.client import Guard
-from vhostaccel.guard.model import Standing
+from vhostaccel.guard.model import Standing, taps_of
+from vhostaccel.modes.auto import Asked, Choice, choose
 from vhostaccel.nai.address import Target, resolve
-from vhostaccel.nai.client import KernelNai
+from vhostaccel.nai.client import KernelNai, Nai
 from vhostaccel.nai.domain import WishMode
 from vhostaccel.nai.domains import running_domains
 from vhostaccel.nai.family import FqState
-from vhostaccel.nai.lease import NoPortError, give_back, take
-from vhostaccel.nai.model import Port, mac_bytes
+from vhostaccel.nai.lease import give_back, take
+from vhostaccel.nai.model import Attached, Port, mac_bytes
 from vhostaccel.nai.netdevs import Netdevs
 from vhostaccel.nai.rows import Row, read_rows
 
-_XDP = "xdp"
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -31,11 +33,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--port", help="NIC port [the only one in the tap's bridge that can].")
 @click.option(
     "--mode",
-    type=click.Choice([*(mode.value for mode in WishMode), _XDP]),
+    type=click.Choice([mode.value for mode in WishMode]),
     default=WishMode.COPY.value,
     show_default=True,
     help="copy: a queue of the NIC; xdp: the tap, with early drop at the NIC; auto: "
-    "copy, or stay on tap, and say why, where no port lends queues.",
+    "copy, else xdp, else the tap, and say why nothing better.",
 )
 @click.option("--mac", help="The guest's address [as libvirt knows it].")
 @click.option(
@@ -61,27 +63,56 @@ def attach(
     netdevs = Netdevs()
     if mac is not None:
         mac = _checked_mac(mac)
-    if mode == _XDP:
-        found = resolve(target, netdevs, running_domains)
+    found = resolve(target, netdevs, running_domains)
+    asked = Asked(
+        target=found, port=port, mac=mac, queue=queue, force=force, always=always
+    )
+    if mode == WishMode.AUTO.value:
+        _attach_best(asked, netdevs, as_json=as_json)
+    elif mode == WishMode.XDP.value:
         attach_guard(
             Guard(), netdevs, found, port=port, mac=mac, always=always, as_json=as_json
         )
-        return
-    with KernelNai() as nai:
-        found = resolve(target, netdevs, running_domains)
-        try:
-            name, lease = take(
+    else:
+        with KernelNai() as nai:
+            leased = take(
                 nai, netdevs, found, port=port, queue=queue, mac=mac, force=force
             )
-        except NoPortError as error:
-            if WishMode(mode) is not WishMode.AUTO:
-                raise
-            _say_tap(found, error, as_json)
-            return
-        paused = any(
-            held.id == lease.id and held.state is FqState.PAUSED
-            for held in nai.leases()
-        )
+            _say_leased(nai, found, leased, as_json=as_json)
+
+
+def _attach_best(asked: Asked, netdevs: Netdevs, *, as_json: bool) -> None:
+    with ExitStack() as stack:
+        nai: Nai | SetupError
+        try:
+            nai = stack.enter_context(KernelNai())
+        except SetupError as error:
+            nai = error
+        choice = choose(asked, nai, Guard(), netdevs)
+        if choice.lease is not None and not isinstance(nai, SetupError):
+            _say_leased(nai, asked.target, choice.lease, as_json=as_json)
+    if choice.lease is None:
+        _say_choice(asked.target, choice, as_json=as_json)
+
+
+def _say_choice(found: Target, choice: Choice, *, as_json: bool) -> None:
+    """Tell what became of one that got no lease, and why."""
+    if choice.guarded is not None:
+        say_guarded(found, choice.guarded, as_json=as_json)
+    elif as_json:
+        why = [to_plain(passed) for passed in choice.passed_over]
+        click.echo(json.dumps(_plain(found, "tap") | {"why": why}, indent=2))
+    else:
+        click.echo(f"{found} stays on its tap, for no better mode can be had")
+    if not as_json:
+        for passed in choice.passed_over:
+            click.echo(f"not {passed}\n  hint: {passed.hint}")
+
+
+def _say_leased(
+    nai: Nai, found: Target, leased: tuple[str, Attached], *, as_json: bool
+) -> None:
+    name, lease = leased
     if as_json:
         plain = _plain(found, lease.mode.value)
         click.echo(json.dumps(plain | {"port": name} | to_plain(lease), indent=2))
@@ -90,7 +121,8 @@ def attach(
         f"{found} takes its frames from queue {lease.port_queue} of {name}, "
         f"mode {lease.mode.value}"
     )
-    if paused:
+    held = {held.id: held.state for held in nai.leases()}
+    if held.get(lease.id) is FqState.PAUSED:
         click.echo(f"{name} is down; the queue runs once it is up")
 
 
@@ -105,7 +137,11 @@ def detach(target: str, as_json: bool) -> None:
     netdevs = Netdevs()
     found = resolve(target, netdevs, running_domains)
     ended: tuple[int, ...] = ()
-    if not Guard().detach(found.tap):
+    guard = Guard()
+    if found.tap in taps_of(guard.standing()):
+        # Before it ends, or a follower could be faster and put it up again.
+        Seats().leave_alone(found.tap, found.ifindex)
+    if not guard.detach(found.tap):
         try:
             with KernelNai() as nai:
                 ended = give_back(nai, found)
@@ -126,6 +162,7 @@ def list_leases(as_json: bool) -> None:
     """Show how every guest on vhost-net gets its frames, and who is guarded."""
     netdevs = Netdevs()
     guard = Guard().standing()
+    reasons = _reasons(Seats())
     rows: tuple[Row, ...] = ()
     ports: tuple[Port, ...] = ()
     missing: str | None = None
@@ -134,17 +171,19 @@ def list_leases(as_json: bool) -> None:
             rows = read_rows(nai, netdevs, running_domains)
             ports = nai.ports()
     except SetupError as error:
-        if guard is None:
+        if guard is None and not reasons:
             raise SetupError(
                 f"nothing is guarded, and {error.what}", hint=error.hint
             ) from None
         missing = error.what
     if as_json:
-        click.echo(json.dumps(_listed(rows, ports, guard, netdevs), indent=2))
+        click.echo(json.dumps(_listed(rows, ports, guard, netdevs, reasons), indent=2))
         return
     if guard is not None:
         console().print(guard_table(guard))
         click.echo(guard_ports(guard))
+    for tap, why in reasons.items():
+        click.echo(f"{tap} is on its tap: {why}")
     if missing is not None:
         click.echo(f"no frame queues: {missing}")
         return
@@ -160,6 +199,7 @@ def _listed(
     ports: tuple[Port, ...],
     guard: Standing | None,
     netdevs: Netdevs,
+    reasons: dict[str, str],
 ) -> dict[str, object]:
     guarded = taps_of(guard)
     return {
@@ -168,6 +208,7 @@ def _listed(
             {"name": netdevs.name(port.ifindex)} | to_plain(port) for port in ports
         ],
         "guard": to_plain(guard),
+        "on_tap": reasons,
     }
 
 
@@ -178,20 +219,23 @@ def _checked_mac(text: str) -> str:
         raise UsageError(f"--mac: {error}", hint="the guest's own address") from None
 
 
-def _say_tap(found: Target, error: NoPortError, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(_plain(found, "tap") | {"why": error.what}, indent=2))
-    else:
-        click.echo(f"{found} stays on its tap: {error}")
-
-
 def _plain(found: Target, mode: str) -> dict[str, object]:
     plain: dict[str, object] = to_plain(found)
     return plain | {"mode": mode}
 
 
 def _mode(row: Row, guarded: frozenset[str]) -> str:
-    return _XDP if row.lease is None and row.tap in guarded else row.mode
+    return WishMode.XDP.value if row.lease is None and row.tap in guarded else row.mode
+
+
+def _reasons(seats: Seats) -> dict[str, str]:
+    """Return why guests that are wished attached are not, by tap."""
+    return {
+        nic.tap: nic.detail
+        for state in seats.states()
+        for nic in state.nics
+        if nic.state is not Followed.ATTACHED
+    }
 
 
 def _guests(rows: tuple[Row, ...], guarded: frozenset[str]) -> Table:

@@ -2,14 +2,13 @@
 """What ``attach``, ``detach``, ``list`` and ``watch`` do and show for the guard."""
 
 import json
-from contextlib import ExitStack
 
 import click
 from rich.table import Table
 
 from vhostaccel.cli.tables import table
 from vhostaccel.codec import to_plain
-from vhostaccel.guard.client import Guard
+from vhostaccel.guard.client import Guard, attach_whole
 from vhostaccel.guard.model import Event, EventKind, Guarded, Standing
 from vhostaccel.guard.rates import GuardRates, name_of
 from vhostaccel.guard.subject import find_wish
@@ -28,30 +27,23 @@ def attach_guard(
     always: bool,
     as_json: bool,
 ) -> None:
-    """Guard a virtual NIC; Ctrl-C before the answer leaves it as it was."""
+    """Guard a virtual NIC, and tell it."""
     wish = find_wish(netdevs, found, port=port, mac=mac, always=always)
-    with ExitStack() as undo:
-        standing = guard.standing()
-        if standing is None or wish.tap not in taps_of(standing):
-            undo.callback(guard.detach, wish.tap)
-        guarded = guard.attach(wish)
-        undo.pop_all()
+    say_guarded(found, attach_whole(guard, wish), as_json=as_json)
+
+
+def say_guarded(found: Target, guarded: Guarded, *, as_json: bool) -> None:
+    """Tell that a virtual NIC is guarded, and how."""
     if as_json:
         click.echo(json.dumps(to_plain(found) | {"mode": "xdp"} | to_plain(guarded)))
         return
+    wish = guarded.wish
     who = f"{wish.port}'s driver" if guarded.native else "the network core"
-    when = "at all times" if always else "while a receive CPU is near saturation"
+    when = "at all times" if wish.always else "while a receive CPU is near saturation"
     click.echo(
         f"{found} is guarded at {wish.port}, mode xdp: {when}, {who} drops what its "
         f"tap has no room for"
     )
-
-
-def taps_of(standing: Standing | None) -> frozenset[str]:
-    """Return the taps that are guarded."""
-    if standing is None:
-        return frozenset()
-    return frozenset(guarded.wish.tap for guarded in standing.guests)
 
 
 def guard_table(standing: Standing) -> Table:
@@ -59,12 +51,13 @@ def guard_table(standing: Standing) -> Table:
     made = table(
         ("guarded", "tap", "mode", "port", "state"),
         ("passed", "dropped", "probed", "unread"),
-        (),
+        ("why no better mode",),
     )
     for guarded in standing.guests:
         counts = guarded.counts
         numbers = (counts.passed, counts.dropped, counts.probed, counts.unread)
-        made.add_row(*_words(guarded), *(f"{number:,}" for number in numbers))
+        shown = (f"{number:,}" for number in numbers)
+        made.add_row(*_words(guarded), *shown, guarded.wish.why or "")
     return made
 
 

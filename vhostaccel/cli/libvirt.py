@@ -3,20 +3,22 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 from rich.table import Table
 
 from vhostaccel.cli.tables import console, table
 from vhostaccel.codec import to_plain
-from vhostaccel.errors import NaiError
+from vhostaccel.errors import NaiError, SetupError
 from vhostaccel.follow.hook import start
 from vhostaccel.follow.hook_file import hook_installed
 from vhostaccel.follow.seat import Followed, FollowerState, Seats
 from vhostaccel.follow.wishes import WishState, await_follower, wishes
 from vhostaccel.follow.wishes import disable as withdraw
 from vhostaccel.follow.wishes import enable as write
+from vhostaccel.guard.client import Guard
+from vhostaccel.guard.model import taps_of
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.nai.client import KernelNai
 from vhostaccel.nai.domain import Wish, WishMode, read_domain
@@ -41,7 +43,8 @@ def libvirt() -> None:
     type=click.Choice([mode.value for mode in WishMode]),
     default=WishMode.AUTO.value,
     show_default=True,
-    help="copy: a guest that stays on its tap is a fault; auto: it is not.",
+    help="copy, xdp: a guest that stays on its tap is a fault; auto: copy, else xdp, "
+    "and the tap is none.",
 )
 @click.option(
     "--interface",
@@ -58,7 +61,7 @@ def enable(domain: str, mode: str, interfaces: tuple[int, ...], now: bool) -> No
         interfaces=tuple(sorted(set(interfaces))) or None,
     )
     with _hypervisor() as hypervisor:
-        if now:
+        if now and wish.mode is WishMode.COPY:
             KernelNai().close()  # says so where the module is not loaded
         before, restart = write(hypervisor, domain, wish)
         if restart:
@@ -130,9 +133,11 @@ def _hypervisor() -> Iterator[Hypervisor]:
         hypervisor.close()
 
 
-def _detach(taps: set[str | None]) -> None:
-    netdevs = Netdevs()
-    with KernelNai() as nai:
+def _detach(taps: set[str]) -> None:
+    netdevs, guard = Netdevs(), Guard()
+    for tap in taps_of(guard.standing()) & taps:
+        guard.detach(tap)
+    with suppress(SetupError), KernelNai() as nai:
         for lease in nai.leases():
             if netdevs.name(lease.tap_ifindex) in taps:
                 nai.detach(tap_ifindex=lease.tap_ifindex, tap_queue=lease.tap_queue)
@@ -143,7 +148,7 @@ def _say(said: FollowerState, mode: WishMode) -> None:
         name = f"{said.guest}:{nic.index}"
         click.echo(f"{name} (tap {nic.tap}) {nic.state.value}: {nic.detail}")
     refused = [nic for nic in said.nics if nic.state is not Followed.ATTACHED]
-    if refused and mode is WishMode.COPY:
+    if refused and mode is not WishMode.AUTO:
         raise NaiError(
             f"{len(refused)} of {len(said.nics)} interfaces of {said.guest} stay on "
             "their taps",

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vhostaccel.follow.follower import Follower
 from vhostaccel.follow.seat import Seats
+from vhostaccel.guard.client import Guard
 from vhostaccel.nai.client import KernelNai
 from vhostaccel.nai.domain import read_domain
 from vhostaccel.nai.netdevs import Netdevs
@@ -92,6 +93,8 @@ def handle(
             pid=os.getpid(),
             connect=KernelNai,
             netdevs=Netdevs(),
+            guard=Guard(),
+            was_left=seat.was_left,
             say=seat.say,
             log=log.info,
             insist=step == "now",

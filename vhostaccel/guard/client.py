@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO
 
 from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.errors import GuardError, SetupError
-from vhostaccel.guard.model import Event, Guarded, Standing, Wish
+from vhostaccel.guard.model import Event, Guarded, Standing, Wish, taps_of
 from vhostaccel.guard.service import ADDRESS, peer_uid
 from vhostaccel.patience import limit_s
 
@@ -89,6 +89,21 @@ class Guard:
     def _ask(self, request: dict[str, Any]) -> Any:
         with _connected() as connection, connection.makefile("rb") as lines:
             return _ask(connection, lines, request)
+
+
+def attach_whole(guard: Guard, wish: Wish) -> Guarded:
+    """Guard a virtual NIC; interrupted before the answer, it is as it was.
+
+    Raises:
+        SetupError: If this host cannot have the guard.
+        GuardError: If it cannot be; nothing is changed then.
+    """
+    with ExitStack() as undo:
+        if wish.tap not in taps_of(guard.standing()):
+            undo.callback(guard.detach, wish.tap)
+        guarded = guard.attach(wish)
+        undo.pop_all()
+    return guarded
 
 
 def dropped_by_tap() -> dict[str, int]:

@@ -22,6 +22,8 @@ class Wish:
     """Its number in the domain, or None."""
     always: bool = False
     """Whether the guard is to be engaged also where receive CPUs have time left."""
+    why: str | None = None
+    """Why it got no better mode, where `auto` chose this one."""
 
     @property
     def mac_bytes(self) -> bytes:
@@ -97,6 +99,13 @@ class Standing:
     engaged_cpus: tuple[int, ...]
     guests: tuple[Guarded, ...]
     ports: tuple[Port, ...]
+
+
+def taps_of(standing: Standing | None) -> frozenset[str]:
+    """Return the taps that are guarded."""
+    if standing is None:
+        return frozenset()
+    return frozenset(guarded.wish.tap for guarded in standing.guests)
 
 
 class EventKind(Enum):

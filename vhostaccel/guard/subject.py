@@ -3,7 +3,7 @@
 
 from vhostaccel.errors import UsageError
 from vhostaccel.guard.model import Wish
-from vhostaccel.nai.address import Target
+from vhostaccel.nai.address import Target, address_of, ifindex_of
 from vhostaccel.nai.netdevs import Netdevs
 
 
@@ -14,6 +14,7 @@ def find_wish(
     port: str | None = None,
     mac: str | None = None,
     always: bool = False,
+    why: str | None = None,
 ) -> Wish:
     """Return the wish to guard a virtual NIC.
 
@@ -23,31 +24,23 @@ def find_wish(
         port: the NIC port, or None for the only one in the tap's bridge.
         mac: the guest's address, or None for the one that libvirt knows.
         always: also where receive CPUs have time left.
+        why: why it gets no better mode, where that was asked for.
 
     Raises:
         UsageError: If the port does not exist or cannot be guessed, or no MAC is known.
     """
-    address = mac or target.mac
-    if address is None:
-        raise UsageError(
-            f"libvirt knows no address of the guest behind tap {target.tap}",
-            hint="tell the guest's own: `--mac 52:54:00:00:00:01`",
-        )
+    address = address_of(target, mac)
     name = port or find_port(netdevs, target.tap)
-    ifindex = netdevs.ifindex(name)
-    if ifindex is None:
-        raise UsageError(
-            f"there is no network device {name}", hint="`ip link` tells what there is"
-        )
     return Wish(
         tap=target.tap,
         tap_ifindex=target.ifindex,
         mac=address,
         port=name,
-        port_ifindex=ifindex,
+        port_ifindex=ifindex_of(netdevs, name),
         guest=target.guest,
         interface=target.interface,
         always=always,
+        why=why,
     )
 
 

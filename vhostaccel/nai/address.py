@@ -57,6 +57,35 @@ def resolve(text: str, netdevs: Netdevs, domains: Domains) -> Target:
     return _by_guest(text, netdevs, domains())
 
 
+def address_of(target: Target, mac: str | None) -> str:
+    """Return the guest's address: the one that was told, or the one libvirt knows.
+
+    Raises:
+        UsageError: If there is neither.
+    """
+    address = mac or target.mac
+    if address is None:
+        raise UsageError(
+            f"libvirt knows no address of the guest behind tap {target.tap}",
+            hint="tell the guest's own: `--mac 52:54:00:00:00:01`",
+        )
+    return address
+
+
+def ifindex_of(netdevs: Netdevs, name: str) -> int:
+    """Return the number of a device that was named.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    ifindex = netdevs.ifindex(name)
+    if ifindex is None:
+        raise UsageError(
+            f"there is no network device {name}", hint="`ip link` tells what there is"
+        )
+    return ifindex
+
+
 def _by_mac(mac: str, netdevs: Netdevs, domains: tuple[Domain, ...]) -> Target:
     found = [(d, v) for d in domains for v in d.vnics if v.mac == mac]
     if not found:

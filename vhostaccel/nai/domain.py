@@ -22,8 +22,9 @@ class WishMode(Enum):
     """How a guest is to get its frames."""
 
     COPY = "copy"
+    XDP = "xdp"
     AUTO = "auto"
-    """As COPY where a port lends queues; where none does, the tap is no fault."""
+    """COPY, else XDP; where neither can be had, the tap is no fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 """Taking a lease for a virtual NIC and giving it back, in an operator's terms."""
 
 from vhostaccel.errors import NaiError, UsageError
-from vhostaccel.nai.address import Target
+from vhostaccel.nai.address import Target, address_of, ifindex_of
 from vhostaccel.nai.client import Nai
 from vhostaccel.nai.model import Attached
 from vhostaccel.nai.netdevs import Netdevs
@@ -74,22 +74,12 @@ def take(
         UsageError: If the port does not exist or cannot be guessed, or no MAC is known.
         NaiError: If the kernel refuses.
     """
-    address = mac or target.mac
-    if address is None:
-        raise UsageError(
-            f"libvirt knows no address of the guest behind tap {target.tap}",
-            hint="tell the guest's own: `--mac 52:54:00:00:00:01`",
-        )
+    address = address_of(target, mac)
     name = port or find_port(nai, netdevs, target.tap)
-    ifindex = netdevs.ifindex(name)
-    if ifindex is None:
-        raise UsageError(
-            f"there is no network device {name}", hint="`ip link` tells what there is"
-        )
     attached = nai.attach(
         tap_ifindex=target.ifindex,
         tap_queue=queue,
-        port_ifindex=ifindex,
+        port_ifindex=ifindex_of(netdevs, name),
         mac=address,
         force=force,
         linger_s=LINGER_S,

@@ -45,6 +45,13 @@ class Netdevs:
         except OSError:  # the device is down, or gone
             return False
 
+    def is_threaded(self, name: str) -> bool:
+        """Say whether threads of their own receive for the device, not softirqs."""
+        try:
+            return (self._folder / name / "threaded").read_text().strip() == "1"
+        except OSError:
+            return False
+
     def is_hardware(self, name: str) -> bool:
         """Say whether the device is a card, not made of software alone."""
         return (self._folder / name / "device").exists()
