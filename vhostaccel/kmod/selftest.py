@@ -8,35 +8,27 @@ run without any test are all failures.
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vhostaccel.errors import LabError
 from vhostaccel.kmod.build import provide_modules
 from vhostaccel.kmod.debug_kernel import provide_debug_kernel
 from vhostaccel.kmod.ktap import Result, read_ktap
 from vhostaccel.kmod.layout import read_kernel_part
 from vhostaccel.kmod.selftest_tree import programs, provide_selftests
+from vhostaccel.lab.bare import bare_argv, kvm_works, run_bare
 from vhostaccel.lab.console import ConsoleLog
-from vhostaccel.lab.initramfs import boot_files
 from vhostaccel.lab.kernel import Kernel, provide_kernel
-from vhostaccel.lab.qemu import QEMU
 from vhostaccel.lab.source import provide_source
 
 PLAIN = "debian"
 """The distribution's kernel; others are debug kernels by their name."""
 
-_INIT = Path(__file__).parents[1] / "lab" / "boot" / "init"
 _SETTLE = Path(__file__).with_name("selftest.sh")
-_BOOT_MODULES = ("9pnet_virtio", "9p", "overlay")
 _MEMORY_MIB = 2048
 _TCG_SLOWNESS = 5.0
-_SILENCE_S = 900.0
-_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +92,15 @@ def run_selftests(
     chosen = wishes.only or programs(tests)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    kvm = _kvm_works()
+    kvm = kvm_works()
     (folder / "env").write_text(
         _environment(wishes, kernel, own, tests, chosen, kvm=kvm)
     )
-    settle = f"LAB_SETTLE={_SETTLE}\n".encode()
-    archive = boot_files(kernel, _BOOT_MODULES, _INIT.read_bytes(), {"lab.env": settle})
-    (folder / "initramfs").write_bytes(archive)
+    argv = bare_argv(kernel, folder, _SETTLE, memory_mib=_MEMORY_MIB, kvm=kvm)
     began = time.monotonic()
     report(f"selftests on {kernel.label} ({'KVM' if kvm else 'TCG'}): {folder}")
-    _run_machine(_argv(kernel, folder, kvm=kvm, nics=wishes.nics), folder, report)
+    nics = _nics(folder) if wishes.nics else []
+    run_bare(argv + nics, folder, _Teller(folder, report).look)
     return Outcome(
         kernel=kernel.label,
         results=tuple(_results(folder, chosen)),
@@ -124,12 +115,6 @@ def _kernel(name: str, report: Callable[[str], None]) -> Kernel:
     if name == PLAIN:
         return provide_source(provide_kernel(report), report)
     return provide_debug_kernel(name, report)
-
-
-def _kvm_works() -> bool:
-    flags = Path("/proc/cpuinfo").read_text()
-    has = " svm " in flags or " vmx " in flags
-    return has and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 def _environment(
@@ -157,32 +142,6 @@ def _environment(
     )
 
 
-def _argv(kernel: Kernel, folder: Path, *, kvm: bool, nics: bool) -> list[str]:
-    accel = ["kvm"] if kvm else ["tcg,thread=multi,tb-size=512"]
-    argv = [
-        QEMU,
-        "-name", "vhostaccel-selftest",
-        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", "q35,usb=off,vmport=off",
-        "-accel", *accel, "-cpu", "host" if kvm else "max",
-        "-smp", "2", "-m", f"{_MEMORY_MIB}M",
-        "-kernel", os.fspath(kernel.image),
-        "-initrd", os.fspath(folder / "initramfs"),
-        "-append", "console=ttyS0 loglevel=5 panic=-1 net.ifnames=0 "
-        # An emulated CPU that waits for its turn must not lose its clock for it.
-        "random.trust_cpu=on tsc=reliable",
-        "-serial", f"file:{folder / 'console'}",
-        "-object", "rng-random,id=rng,filename=/dev/urandom",
-        "-device", "virtio-rng-pci,rng=rng",
-        "-fsdev", "local,id=outside,path=/,security_model=none,readonly=on,"
-        "multidevs=remap",
-        "-device", "virtio-9p-pci,fsdev=outside,mount_tag=outside",
-        "-fsdev", f"local,id=results,path={folder},security_model=none",
-        "-device", "virtio-9p-pci,fsdev=results,mount_tag=results",
-    ]  # fmt: skip
-    return argv + (_nics(folder) if nics else [])
-
-
 def _nics(folder: Path) -> list[str]:
     """Two NICs with a cable between them."""
     cable = folder / "cable"
@@ -197,51 +156,34 @@ def _nics(folder: Path) -> list[str]:
     return argv
 
 
-def _run_machine(argv: list[str], folder: Path, report: Callable[[str], None]) -> None:
-    with (folder / "qemu.log").open("wb") as log:
-        machine = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+class _Teller:
+    """Tells each result once, as it comes.
+
+    Args:
+        folder: where the results are written.
+        report: is told.
+    """
+
+    def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._report = report
+        self._told = 0
+
+    def look(self) -> list[Path]:
+        """Tell what is new; return the files that grow."""
+        files = sorted(
+            self._folder.glob("*.ktap"), key=lambda path: path.stat().st_mtime
         )
-        try:
-            _watch(machine, folder, report)
-        finally:
-            if machine.poll() is None:
-                machine.send_signal(signal.SIGKILL)
-            machine.wait()
-
-
-def _watch(
-    machine: "subprocess.Popen[bytes]", folder: Path, report: Callable[[str], None]
-) -> None:
-    """Tell each result as it comes; a machine that says nothing for long is ended."""
-    told = 0
-    heard, last = time.monotonic(), -1
-    while machine.poll() is None:
-        time.sleep(_POLL_S)
-        files = sorted(folder.glob("*.ktap"), key=lambda path: path.stat().st_mtime)
         lines = [
             line
             for path in files
             for line in _read(path).splitlines()
             if line.startswith(("ok ", "not ok "))
         ]
-        for line in lines[told:]:
-            report(line)
-        told = len(lines)
-        size = sum(path.stat().st_size for path in (*files, folder / "console"))
-        if size != last:
-            heard, last = time.monotonic(), size
-        if time.monotonic() - heard > _SILENCE_S:
-            raise LabError(
-                f"the machine was silent for {_SILENCE_S:.0f} s; last on its console:"
-                f"\n    {ConsoleLog(folder / 'console').tail()}",
-                hint=f"{folder} has its console and what the tests printed",
-            )
-    if machine.returncode:
-        raise LabError(
-            f"QEMU ended with {machine.returncode}: {_read(folder / 'qemu.log')}",
-            hint="`vhostaccel doctor` tells what this host lacks",
-        )
+        for line in lines[self._told :]:
+            self._report(line)
+        self._told = len(lines)
+        return files
 
 
 def _results(folder: Path, chosen: tuple[str, ...]) -> list[Result]:
