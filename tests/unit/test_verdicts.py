@@ -160,10 +160,26 @@ def test_where_dropped_counts_an_unexplained_loss_against_the_nic():
 
 
 @pytest.mark.parametrize(
+    ("lost_in", "status", "value"),
+    [
+        ({"nic": 0.7, "guard": 0.3}, Status.PASS, 0.0),
+        ({"guard": 0.991}, Status.PASS, 0.009),
+        ({"nic": 0.98}, Status.FAIL, 0.02),
+    ],
+    ids=["none in tap", "a little in tap", "too much in tap"],
+)
+def test_tap_spared_cares_not_where_else_the_loss_is(lost_in, status, value):
+    verdict = judged("tap-spared", *make_sweeps(PLATEAU, lost_in=lost_in))
+    assert verdict.status is status
+    assert verdict.value == pytest.approx(value, abs=1e-3)
+
+
+@pytest.mark.parametrize(
     "point", [make_point(2400, 100), make_point(4000, 4000)], ids=["below", "lossless"]
 )
-def test_where_dropped_is_skipped_when_nothing_was_lost_above_saturation(point):
-    assert judged("where-dropped", point).status is Status.SKIP
+@pytest.mark.parametrize("name", ["where-dropped", "tap-spared"])
+def test_without_a_loss_above_saturation_nobody_asks_where_it_was(name, point):
+    assert judged(name, point).status is Status.SKIP
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from vhostaccel.verify import (
     over_tap,
     recovery,
     tap_share,
+    tap_spared,
     where_dropped,
 )
 from vhostaccel.verify.case import CONTROL, Case
@@ -32,6 +33,7 @@ VERDICTS: dict[str, Callable[[Case], Verdict]] = {
         over_tap,
         both_ways,
         where_dropped,
+        tap_spared,
         conservation,
         alive,
         tap_share,
