@@ -56,10 +56,10 @@ def network(monkeypatch):
     return FakeNetwork()
 
 
-def start(kind, network):
+def start(kind, network, placement=Placement.ONE_CPU):
     spec = HostSpec(
         modes=("tap",),
-        placement=Placement.ONE_CPU,
+        placement=placement,
         threaded_napi=False,
         guest=GuestSpec(kind=kind, count=2),
         kernel_image="vmlinuz", guest_image="image", vfwd="vfwd", cpuprobe="cpuprobe",
@@ -80,6 +80,14 @@ def test_virtual_machines_run_on_libvirt_and_make_their_own_taps(network):
     assert list(guests.pinged) == ["nfv0-0", "nfv0-1", "nfv1-0", "nfv1-1"]
     assert guests.vm(1).plan.name == "nfv1"
     assert guests.vm(0).cpus == "0"
+
+
+@pytest.mark.parametrize(
+    ("placement", "cpus"), [(Placement.TWO_CPU, "1"), (Placement.SPREAD, None)]
+)
+def test_guests_run_where_the_placement_says(network, placement, cpus):
+    guests, _, _ = start(GuestKind.VM, network, placement)
+    assert guests.vm(0).cpus == cpus
 
 
 def test_a_program_in_a_guests_place_gets_taps_and_answers_no_ping(network):

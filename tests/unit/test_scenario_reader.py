@@ -79,6 +79,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
         ('"a-to-b"', '"a-to-b"\nflows = 257', ":11: [traffic] flows: must be a whole number from 1 to 256, not 257"),
         ('kind = "vm"\n[traffic]', 'kind = "vm"\ncount = 100\n[traffic]\nflows = 41', ":10: [traffic] flows = 41 to each of 100 guests are too many"),
         ('kind = "vm"', 'kind = "vm"\ncount = true', ":8: [guest] count: must be a whole number from 1 to 100, not true"),
+        ('placement = "one-cpu"', 'cpus = 1\nplacement = "two-cpu"', ":5: [lab] placement = \"two-cpu\" needs a second CPU"),
         ("[lab]", "[lab]\nicount = true", ":4: [lab] icount = true cannot run a VM guest"),
         ('"livelock"', '"lifelock"', ":14: [[claim]] there is no verdict 'lifelock'; did you mean 'livelock'?"),
         ('mode = "tap"', 'mode = "copy"', ":15: [[claim]] mode 'copy' is not among this scenario's modes"),

@@ -14,11 +14,11 @@ from vhostaccel.guests.plan import GuestPlan, Interface, plan_guest
 from vhostaccel.lab.libvirtd import Libvirtd, start_libvirtd
 from vhostaccel.lab.network import Network
 from vhostaccel.lab.state import HostState
-from vhostaccel.local.placement import DATAPATH_CPU
+from vhostaccel.local.placement import guest_cpus
 from vhostaccel.local.spec import HostSpec
 from vhostaccel.observe.sample import GuestCounts, NetdevCounts
 from vhostaccel.patience import limit_s
-from vhostaccel.scenario.model import GuestKind, Placement
+from vhostaccel.scenario.model import GuestKind
 
 _GUEST_TIMEOUT_S = 180.0
 
@@ -68,7 +68,7 @@ class Guests:
             GuestError: If libvirt or a guest does not come up.
         """
         spec = self._spec
-        cpus = str(DATAPATH_CPU) if spec.placement is Placement.ONE_CPU else None
+        cpus = guest_cpus(spec.placement)
         files = GuestFiles(
             kernel_image=Path(spec.kernel_image),
             image=Path(spec.guest_image),

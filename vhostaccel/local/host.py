@@ -51,7 +51,7 @@ class LocalHost:
         self._nics: tuple[Nic, ...] = ()
         self._network: Network | None = None
         self._modules: tuple[str, ...] = ()
-        self._one_cpu = False
+        self._placed = False
 
     def prepare(self, spec: HostSpec) -> dict[str, str]:
         """Set up NICs, bridges and guests; return what it is made of.
@@ -78,7 +78,7 @@ class LocalHost:
                 network.add_address(BRIDGES[index], interface.host_address)
             if spec.threaded_napi:
                 self._state.write(nic.folder / "threaded", "1")
-        self._one_cpu = spec.placement is Placement.ONE_CPU
+        self._placed = spec.placement is not Placement.SPREAD
         self._place()
         versions = guests.start(network)
         self._start_probe(spec, guests)
@@ -191,7 +191,7 @@ class LocalHost:
         return tuple(left)
 
     def _place(self) -> None:
-        if self._one_cpu:
+        if self._placed:
             put_on_datapath_cpu(self._nics, self._state)
 
     def _start_probe(self, spec: HostSpec, guests: Guests) -> None:

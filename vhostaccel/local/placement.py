@@ -7,8 +7,16 @@ from pathlib import Path
 
 from vhostaccel.lab.network import Nic
 from vhostaccel.lab.state import HostState
+from vhostaccel.scenario.model import Placement
 
 DATAPATH_CPU = 0
+"""Where NICs interrupt, and everything else is in placement ``one-cpu``."""
+_GUEST_CPUS = {Placement.ONE_CPU: "0", Placement.TWO_CPU: "1", Placement.SPREAD: None}
+
+
+def guest_cpus(placement: Placement) -> str | None:
+    """Return where vhost workers and guest threads run; None: wherever the kernel likes."""
+    return _GUEST_CPUS[placement]
 
 
 def put_on_datapath_cpu(nics: Iterable[Nic], state: HostState) -> None:

@@ -12,6 +12,8 @@ class Placement(StrEnum):
 
     ONE_CPU = "one-cpu"
     """All of it on CPU 0; the control channel keeps the other CPUs."""
+    TWO_CPU = "two-cpu"
+    """NIC interrupts on CPU 0, vhost workers and guest threads on CPU 1."""
     SPREAD = "spread"
     """Wherever the kernel puts it."""
 

@@ -18,6 +18,7 @@ from vhostaccel.scenario.model import (
     GuestKind,
     GuestSpec,
     LabSpec,
+    Placement,
     Scenario,
     TrafficSpec,
     VoidRule,
@@ -224,6 +225,9 @@ def _refuse_contradictions(draft: _Draft, scenario: Scenario) -> None:
             "lab",
             "icount",
         )
+    if scenario.lab.placement is Placement.TWO_CPU and scenario.lab.cpus < 2:
+        say = '[lab] placement = "two-cpu" needs a second CPU; write cpus = 2'
+        draft.refuse(say, "lab", "placement")
     if len(set(scenario.modes)) != len(scenario.modes):
         draft.refuse("modes: names a mode twice", "", "modes")
 
