@@ -32,12 +32,14 @@ static unsigned long control_counter;
 static int control_access(void)
 {
 	u8 *memory = kzalloc(CONTROL_BYTES, GFP_KERNEL);
+	u8 value;
 
 	if (!memory)
 		return -ENOMEM;
 	kfree(memory);
 	OPTIMIZER_HIDE_VAR(memory);
-	pr_debug("read %u\n", READ_ONCE(memory[1]));
+	value = READ_ONCE(memory[1]);
+	OPTIMIZER_HIDE_VAR(value);
 	return 0;
 }
 

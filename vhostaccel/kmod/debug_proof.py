@@ -21,10 +21,11 @@ from vhostaccel.scenario.model import LabSpec
 
 _ALWAYS = {"sleep": "atomic sleep", "dma": "DMA-API", "shift": "UBSAN"}
 MISTAKES = {
-    # After a memory error the kernel trusts lockdep no more, so that one is last.
+    # Once lockdep has reported, a sleep in atomic context is not told any more, and after
+    # a memory error the kernel trusts lockdep no more.
     "kasan": {
-        "lock-order": "lockdep",
         **_ALWAYS,
+        "lock-order": "lockdep",
         "leak": "kmemleak",
         "access": "KASAN",
     },
@@ -122,9 +123,10 @@ def _make(machine: Machine, kernel: Kernel, mistake: str, detector: str) -> Cont
     before = machine.console.splats()
     module = str(companion(kernel, _CONTROL))
     _do(machine, ("insmod", module, f"provoke={mistake}"))
-    _do(machine, ("rmmod", _CONTROL))
     if detector == "kmemleak":
+        # While the module is there, so that the report has its function's name.
         _do(machine, (sys.executable, "-m", "vhostaccel.lab.leaks"))
+    _do(machine, ("rmmod", _CONTROL))
     seen = _await(machine, detector, before)
     return Control(mistake=mistake, detector=detector, seen=seen)
 

@@ -144,6 +144,8 @@ def _kernel_command_line(boot: Boot) -> str:
             "console=ttyS0",
             "loglevel=5",
             "panic=-1",
+            # What the lab itself writes to the log, leaks among it, is not to be thinned.
+            "printk.devkmsg=on",
             "net.ifnames=0",
             "random.trust_cpu=on",
             # Sessions would otherwise share a CPU by halves, SCHED_IDLE ones too.
