@@ -2,7 +2,7 @@
 """Frozen dataclasses to plain JSON values and back, without loss.
 
 Understands what the project's data is made of: dataclasses, enums, NewTypes, tuples,
-lists, dicts with string keys, optional values, and the four JSON scalars.
+lists, dicts with string keys, optional values, paths, and the four JSON scalars.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -44,6 +45,8 @@ def from_plain(kind: type[T], plain: object) -> T:
 def _to_plain(value: object, place: str) -> Any:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Path):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _to_plain(getattr(value, field.name), f"{place}.{field.name}")
@@ -90,6 +93,8 @@ def _from_plain(kind: Any, plain: object, place: str) -> Any:
         return _dataclass(kind, plain, place)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _enum(kind, plain, place)
+    if kind is Path:
+        return Path(_expect(str, plain, place))
     return _scalar(kind, plain, place)
 
 

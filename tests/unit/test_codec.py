@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ class Box:
     size: int
     pair: tuple[str, float] = ("", 0.0)
     where: Placement | None = None
+    kept: Path | None = None
 
 
 def test_a_point_comes_back_equal_through_json_text():
@@ -26,9 +28,16 @@ def test_a_point_comes_back_equal_through_json_text():
     assert type(again.a_to_b.hops) is tuple
 
 
-def test_none_and_enum_come_back_as_themselves():
-    for box in (Box(size=1), Box(size=1, where=Placement.SPREAD)):
-        assert from_plain(Box, to_plain(box)) == box
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(size=1),
+        Box(size=1, where=Placement.SPREAD),
+        Box(size=1, kept=Path("/var/tmp/box")),
+    ],
+)
+def test_none_enum_and_path_come_back_as_themselves(box):
+    assert from_plain(Box, json.loads(json.dumps(to_plain(box)))) == box
 
 
 def test_a_missing_key_with_a_default_takes_the_default():
@@ -44,6 +53,7 @@ def test_a_missing_key_with_a_default_takes_the_default():
         ({"size": True}, "Box.size: a bool where a int belongs"),
         ({"size": 1, "pair": ["a"]}, "Box.pair: 1 items where 2 belong"),
         ({"size": 1, "where": "moon"}, "Box.where: 'moon' is none of"),
+        ({"size": 1, "kept": 3}, "Box.kept: a int where a str belongs"),
         ([], "Box: a list where a dict belongs"),
     ],
 )
