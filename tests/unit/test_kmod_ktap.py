@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the selftests printed, and whether it was good enough."""
 
+import json
 from pathlib import Path
 
+from vhostaccel.codec import to_plain
 from vhostaccel.kmod.ktap import read_ktap
-from vhostaccel.kmod.selftest import Outcome
+from vhostaccel.kmod.selftest import Outcome, Wishes
 from vhostaccel.kmod.selftest_tree import programs
 
 PRINTED = """\
@@ -80,3 +82,12 @@ def test_the_makefile_tells_which_programs_there_are():
     assert all((folder / name).is_file() for name in found)
     scripts = {path.name for path in folder.glob("*.py")}
     assert scripts - set(found) == {"nai_env.py"}
+
+
+def test_an_outcome_goes_into_json():
+    assert json.loads(json.dumps(to_plain(outcome(PRINTED))))["folder"] == "/nowhere"
+
+
+def test_a_machine_may_be_silent_for_as_long_as_a_fuzzer_runs():
+    usual = Wishes().silence_s
+    assert Wishes(settings=("KSFT_FUZZ_SECONDS=1200",)).silence_s == usual + 1200

@@ -18,7 +18,7 @@ from vhostaccel.kmod.debug_kernel import provide_debug_kernel
 from vhostaccel.kmod.ktap import Result, read_ktap
 from vhostaccel.kmod.layout import read_kernel_part
 from vhostaccel.kmod.selftest_tree import programs, provide_selftests
-from vhostaccel.lab.bare import bare_argv, kvm_works, run_bare
+from vhostaccel.lab.bare import SILENCE_S, bare_argv, kvm_works, run_bare
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.kernel import Kernel, provide_kernel
 from vhostaccel.lab.source import provide_source
@@ -42,6 +42,12 @@ class Wishes:
     """NAME=value for the tests' environment."""
     nics: bool = False
     """Run on emulated igb NICs, wired to each other, and not on naisim."""
+
+    @property
+    def silence_s(self) -> float:
+        """Return for how long the machine may say nothing, as a fuzzer does [s]."""
+        given = dict(setting.split("=", 1) for setting in self.settings)
+        return SILENCE_S + float(given.get("KSFT_FUZZ_SECONDS", 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,12 @@ def run_selftests(
     began = time.monotonic()
     report(f"selftests on {kernel.label} ({'KVM' if kvm else 'TCG'}): {folder}")
     nics = _nics(folder) if wishes.nics else []
-    run_bare(argv + nics, folder, _Teller(folder, report).look)
+    run_bare(
+        argv + nics,
+        folder,
+        _Teller(folder, report).look,
+        silence_s=wishes.silence_s,
+    )
     return Outcome(
         kernel=kernel.label,
         results=tuple(_results(folder, chosen)),

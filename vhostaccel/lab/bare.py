@@ -23,7 +23,8 @@ from vhostaccel.lab.qemu import QEMU
 
 _INIT = Path(__file__).with_name("boot") / "init"
 _BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
-_SILENCE_S = 900.0
+SILENCE_S = 900.0
+"""So long a machine that works may say nothing."""
 _POLL_S = 0.5
 
 
@@ -74,7 +75,11 @@ def bare_argv(
 
 
 def run_bare(
-    argv: Sequence[str], folder: Path, look: Callable[[], Sequence[Path]]
+    argv: Sequence[str],
+    folder: Path,
+    look: Callable[[], Sequence[Path]],
+    *,
+    silence_s: float = SILENCE_S,
 ) -> None:
     """Run a machine until it ends by itself.
 
@@ -82,6 +87,7 @@ def run_bare(
         argv: what starts it.
         folder: the one shared with it.
         look: is called now and then, and returns the files that grow while it works.
+        silence_s: it is ended when none of them has grown for so long [s].
 
     Raises:
         LabError: If it was silent for long, or QEMU failed.
@@ -91,7 +97,7 @@ def run_bare(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
-            _watch(machine, folder, look)
+            _watch(machine, folder, look, silence_s)
         finally:
             if machine.poll() is None:
                 machine.send_signal(signal.SIGKILL)
@@ -99,7 +105,10 @@ def run_bare(
 
 
 def _watch(
-    machine: "subprocess.Popen[bytes]", folder: Path, look: Callable[[], Sequence[Path]]
+    machine: "subprocess.Popen[bytes]",
+    folder: Path,
+    look: Callable[[], Sequence[Path]],
+    silence_s: float,
 ) -> None:
     heard, last = time.monotonic(), -1
     while machine.poll() is None:
@@ -108,9 +117,9 @@ def _watch(
         size = sum(path.stat().st_size for path in growing if path.exists())
         if size != last:
             heard, last = time.monotonic(), size
-        if time.monotonic() - heard > _SILENCE_S:
+        if time.monotonic() - heard > silence_s:
             raise LabError(
-                f"the machine was silent for {_SILENCE_S:.0f} s; last on its console:"
+                f"the machine was silent for {silence_s:.0f} s; last on its console:"
                 f"\n    {ConsoleLog(folder / 'console').tail()}",
                 hint=f"{folder} has its console and what the tests printed",
             )
