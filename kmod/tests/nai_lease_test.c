@@ -1,40 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Leases: the steps of attach and detach, each of them failing in turn, and
- * everybody going away at the wrong moment.
+ * everybody going away.
  */
-
-#include <linux/delay.h>
-#include <linux/kthread.h>
 
 #include "nai_test_lib.h"
 
-/* A request of its own, for a case that is to go on meanwhile. */
-struct nai_test_request {
-	struct nai_test *ctx;
-	struct netlink_ext_ack extack;
-	struct completion done;
-	int err;
-};
-
-static int nai_test_request_thread(void *data)
+static bool nai_test_has_fqs(struct nai_test *ctx)
 {
-	struct nai_test_request *req = data;
-	struct nai_terms terms = nai_test_terms(req->ctx);
+	bool has;
 
-	req->err = nai_test_attach(req->ctx, &terms, &req->extack);
-	complete(&req->done);
-	return 0;
-}
-
-static void nai_test_request(struct nai_test *ctx, struct nai_test_request *req)
-{
-	struct task_struct *task;
-
-	req->ctx = ctx;
-	init_completion(&req->done);
-	task = kthread_run(nai_test_request_thread, req, "nai-test");
-	KUNIT_ASSERT_FALSE(ctx->test, IS_ERR(task));
+	rtnl_lock();
+	has = nai_port_has_fqs(&ctx->port);
+	rtnl_unlock();
+	return has;
 }
 
 /* The steps */
@@ -51,11 +30,11 @@ static void nai_lease_order(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, ctx->log, "ACSM");
 	KUNIT_EXPECT_EQ(test, ctx->fq->state, NAI_FQ_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, ctx->fq->index, 1);
-	KUNIT_EXPECT_EQ(test, ctx->port.core->nr_fqs, 1);
+	KUNIT_EXPECT_TRUE(test, nai_test_has_fqs(ctx));
 
 	KUNIT_EXPECT_EQ(test, nai_test_detach(ctx), 0);
 	KUNIT_EXPECT_STREQ(test, ctx->log, "ACSMmcsa");
-	KUNIT_EXPECT_EQ(test, ctx->port.core->nr_fqs, 0);
+	KUNIT_EXPECT_FALSE(test, nai_test_has_fqs(ctx));
 	KUNIT_EXPECT_EQ(test, ctx->client->last_reason,
 			NAI_DETACH_REASON_REQUESTED);
 	KUNIT_EXPECT_EQ(test, ctx->client->fallbacks, 0);
@@ -158,6 +137,26 @@ static void nai_lease_no_port(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nai_test_attach(ctx, &terms, &extack), -ENODEV);
 	KUNIT_EXPECT_STREQ(test, extack._msg,
 			   "no driver lends frame queues of this port here");
+}
+
+static void nai_lease_no_tap(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_terms terms = nai_test_terms(ctx);
+	struct netlink_ext_ack extack = {};
+	struct nai_client *client;
+
+	nai_test_plug(ctx, NAI_TEST_DEPTH);
+	nai_test_join(ctx);
+	unregister_netdev(ctx->tap);
+	KUNIT_EXPECT_EQ(test, nai_test_attach(ctx, &terms, &extack), -ENODEV);
+	KUNIT_EXPECT_STREQ(test, extack._msg, "the tap has gone away");
+	KUNIT_EXPECT_STREQ(test, ctx->log, "");
+
+	client = nai_client_register(ctx->tap, 1, &nai_test_client_ops, ctx);
+	KUNIT_EXPECT_PTR_EQ(test, client, ERR_PTR(-ENODEV));
+	free_netdev(ctx->tap);
+	ctx->tap = NULL;
 }
 
 static void nai_lease_second(struct kunit *test)
@@ -345,151 +344,6 @@ static void nai_lease_order_of_frames(struct kunit *test)
 	nai_fq_put(first);
 }
 
-/* A guest that is stalled: its client does not come back from a callback. None
- * but its own request may wait for it.
- */
-
-/* Only what is to be shown can hold RTNL for so long. */
-static bool nai_test_rtnl_is_free(void)
-{
-	unsigned int ms;
-
-	for (ms = 0; ms < 2000; ms += 5) {
-		if (rtnl_trylock()) {
-			rtnl_unlock();
-			return true;
-		}
-		usleep_range(5000, 6000);
-	}
-	return false;
-}
-
-static void nai_lease_stalled_detach(struct kunit *test)
-{
-	struct nai_test *ctx = test->priv;
-	struct nai_test_hw *hw = nai_test_lease(ctx, NAI_TEST_DEPTH);
-
-	nai_test_flood(ctx, hw, 3);
-	ctx->stall = NAI_TEST_CLIENT_END;
-	nai_client_fail(ctx->client, NAI_DETACH_REASON_MEMORY);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&ctx->stalled,
-						    NAI_TEST_PATIENCE), 0);
-	/* Frames take the way through the tap already. */
-	KUNIT_EXPECT_STREQ(test, ctx->log, "mc");
-	KUNIT_ASSERT_TRUE(test, nai_test_rtnl_is_free());
-
-	nai_test_down(ctx);
-	nai_test_up(ctx);
-	nai_test_unplug(ctx);
-	KUNIT_EXPECT_STREQ(test, ctx->log, "mcsSsa");
-	/* And it has not let go meanwhile. */
-	KUNIT_ASSERT_NOT_NULL(test, ctx->fq);
-	KUNIT_EXPECT_FALSE(test, ctx->fq->mapped);
-
-	complete(&ctx->go_on);
-	KUNIT_EXPECT_TRUE(test, nai_test_wait_over(ctx));
-	KUNIT_EXPECT_EQ(test, ctx->client->last_reason,
-			NAI_DETACH_REASON_MEMORY);
-}
-
-/* An attach that has come as far as the client, which stalls it there. */
-static struct nai_test_request *nai_test_stalled_request(struct kunit *test)
-{
-	struct nai_test *ctx = test->priv;
-	struct nai_test_request *req;
-
-	req = kunit_kzalloc(test, sizeof(*req), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, req);
-	nai_test_plug(ctx, NAI_TEST_DEPTH);
-	nai_test_join(ctx);
-	ctx->stall = NAI_TEST_CLIENT;
-	nai_test_request(ctx, req);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&ctx->stalled,
-						    NAI_TEST_PATIENCE), 0);
-	return req;
-}
-
-static void nai_test_go_on(struct kunit *test, struct nai_test_request *req)
-{
-	struct nai_test *ctx = test->priv;
-
-	complete(&ctx->go_on);
-	KUNIT_ASSERT_GT(test,
-			wait_for_completion_timeout(&req->done,
-						    NAI_TEST_PATIENCE), 0);
-}
-
-static void nai_lease_stalled_attach(struct kunit *test)
-{
-	struct nai_test_request *req = nai_test_stalled_request(test);
-	struct nai_test *ctx = test->priv;
-
-	KUNIT_ASSERT_TRUE(test, nai_test_rtnl_is_free());
-	nai_test_unplug(ctx);
-	KUNIT_EXPECT_STREQ(test, ctx->log, "ACa");
-
-	nai_test_go_on(test, req);
-	KUNIT_EXPECT_EQ(test, req->err, -ENODEV);
-	KUNIT_EXPECT_STREQ(test, req->extack._msg,
-			   "port, tap or guest went away meanwhile");
-	KUNIT_EXPECT_STREQ(test, ctx->log, "ACac");
-	KUNIT_EXPECT_TRUE(test, nai_test_wait_refs(&ctx->client->kref, 1));
-}
-
-/* What ends a lease may come before the lease has begun. */
-static void nai_lease_failed_attach(struct kunit *test)
-{
-	struct nai_test_request *req = nai_test_stalled_request(test);
-	struct nai_test *ctx = test->priv;
-
-	nai_client_fail(ctx->client, NAI_DETACH_REASON_FEATURES);
-	nai_test_go_on(test, req);
-	KUNIT_EXPECT_EQ(test, req->err, -ENODEV);
-	KUNIT_EXPECT_STREQ(test, ctx->log, "ACca");
-	KUNIT_EXPECT_TRUE(test, nai_test_wait_refs(&ctx->port.core->kref, 1));
-}
-
-/* While one request is under way another is told so, and does not wait. */
-static void nai_lease_two_requests(struct kunit *test)
-{
-	struct nai_test *ctx = test->priv;
-	struct nai_terms terms = nai_test_terms(ctx);
-	struct netlink_ext_ack extack = {};
-	struct nai_test_request *req;
-
-	req = nai_test_stalled_request(test);
-	KUNIT_EXPECT_EQ(test, nai_test_attach(ctx, &terms, &extack), -EBUSY);
-	KUNIT_EXPECT_STREQ(test, extack._msg,
-			   "an attach of this tap is under way");
-
-	ctx->stall = 0;
-	nai_test_go_on(test, req);
-	KUNIT_EXPECT_EQ(test, req->err, 0);
-}
-
-/* A request that is not answered in time is told so; what it asked for is
- * undone when it can be.
- */
-static void nai_lease_abandoned(struct kunit *test)
-{
-	struct nai_test *ctx = test->priv;
-	struct nai_terms terms = nai_test_terms(ctx);
-	struct netlink_ext_ack extack = {};
-
-	nai_test_plug(ctx, NAI_TEST_DEPTH);
-	nai_test_join(ctx);
-	ctx->stall = NAI_TEST_CLIENT;
-	KUNIT_EXPECT_EQ(test, nai_test_attach(ctx, &terms, &extack),
-			-ETIMEDOUT);
-	ctx->stall = 0;
-	complete(&ctx->go_on);
-	KUNIT_EXPECT_TRUE(test, nai_test_wait_refs(&ctx->client->kref, 1));
-	KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(ctx->client->fq), NULL);
-	KUNIT_EXPECT_STREQ(test, ctx->log, "ACSMmcsa");
-}
-
 /* A provider that is not complete */
 
 struct nai_port_case {
@@ -532,6 +386,7 @@ static struct kunit_case nai_lease_cases[] = {
 	KUNIT_CASE_PARAM(nai_lease_undone, nai_undo_gen_params),
 	KUNIT_CASE(nai_lease_marks),
 	KUNIT_CASE(nai_lease_no_port),
+	KUNIT_CASE(nai_lease_no_tap),
 	KUNIT_CASE(nai_lease_second),
 	KUNIT_CASE(nai_lease_all_gone),
 	KUNIT_CASE(nai_lease_client_twice),
@@ -542,11 +397,6 @@ static struct kunit_case nai_lease_cases[] = {
 	KUNIT_CASE(nai_lease_tap_gone),
 	KUNIT_CASE(nai_lease_silent_after),
 	KUNIT_CASE(nai_lease_order_of_frames),
-	KUNIT_CASE(nai_lease_stalled_detach),
-	KUNIT_CASE(nai_lease_stalled_attach),
-	KUNIT_CASE(nai_lease_failed_attach),
-	KUNIT_CASE(nai_lease_two_requests),
-	KUNIT_CASE_SLOW(nai_lease_abandoned),
 	KUNIT_CASE_PARAM(nai_lease_port_caps, nai_port_gen_params),
 	{}
 };
