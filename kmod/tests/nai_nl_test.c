@@ -5,6 +5,7 @@
  */
 
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/jiffies.h>
 #include <net/genetlink.h>
 
@@ -30,7 +31,7 @@ struct nai_nl_case {
 	int err;
 	u16 missing;
 	const char *message;
-	struct nai_nl_attr attrs[8];
+	struct nai_nl_attr attrs[10];
 };
 
 #define NAI_NL_TAP							\
@@ -53,7 +54,9 @@ static const struct nai_nl_case nai_nl_cases[] = {
 	{ "attach, all that is optional", NAI_CMD_ATTACH,
 	  .attrs = { NAI_NL_TAP, NAI_NL_PORT, NAI_NL_MAC, NAI_NL_FORCE,
 		     NAI_NL_ALL(NAI_A_FQ_MODE, 0),
-		     NAI_NL_ALL(NAI_A_FQ_TAP_QUEUE, 0) } },
+		     NAI_NL_ALL(NAI_A_FQ_TAP_QUEUE, 0),
+		     NAI_NL_ALL(NAI_A_FQ_LOW, 0), NAI_NL_ALL(NAI_A_FQ_HIGH, 0),
+		     NAI_NL_ALL(NAI_A_FQ_LINGER, 0) } },
 	{ "attach, nothing", NAI_CMD_ATTACH, -EINVAL, NAI_A_FQ_PORT_IFINDEX },
 	{ "attach, no MAC", NAI_CMD_ATTACH, -EINVAL, NAI_A_FQ_MAC,
 	  .attrs = { NAI_NL_TAP, NAI_NL_PORT } },
@@ -69,6 +72,10 @@ static const struct nai_nl_case nai_nl_cases[] = {
 	  "integer out of range",
 	  .attrs = { NAI_NL_TAP, NAI_NL_PORT, NAI_NL_MAC,
 		     NAI_NL_ALL(NAI_A_FQ_MODE, 1) } },
+	{ "attach, lingers for more than an hour", NAI_CMD_ATTACH, -ERANGE, 0,
+	  "integer out of range",
+	  .attrs = { NAI_NL_TAP, NAI_NL_PORT, NAI_NL_MAC,
+		     NAI_NL_ALL(NAI_A_FQ_LINGER, 1) } },
 	{ "attach, port of two bytes", NAI_CMD_ATTACH, -EINVAL, 0,
 	  "invalid attribute length",
 	  .attrs = { NAI_NL_TAP, NAI_NL_LONG(NAI_A_FQ_PORT_IFINDEX, 2),
@@ -170,10 +177,9 @@ static void nai_nl_parse(struct kunit *test,
 					       NULL), 0);
 }
 
-/* The number of the family, asked for by its name. */
-static u16 nai_nl_family_id(struct kunit *test)
+/* The family, asked for by its name. */
+static void nai_nl_get_family(struct kunit *test, struct nlattr **attrs)
 {
-	struct nlattr *attrs[CTRL_ATTR_FAMILY_ID + 1];
 	struct nai_test_answer *answer;
 	struct sk_buff *skb;
 
@@ -182,9 +188,33 @@ static u16 nai_nl_family_id(struct kunit *test)
 	skb = nai_nl_message(test, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
 	nla_put_string(skb, CTRL_ATTR_FAMILY_NAME, NAI_FAMILY_NAME);
 	nai_test_talk(test, NETLINK_GENERIC, skb, answer);
-	nai_nl_parse(test, answer, attrs, CTRL_ATTR_FAMILY_ID);
+	nai_nl_parse(test, answer, attrs, CTRL_ATTR_MAX);
+}
+
+static u16 nai_nl_family_id(struct kunit *test)
+{
+	struct nlattr *attrs[CTRL_ATTR_MAX + 1];
+
+	nai_nl_get_family(test, attrs);
 	KUNIT_ASSERT_NOT_NULL(test, attrs[CTRL_ATTR_FAMILY_ID]);
 	return nla_get_u16(attrs[CTRL_ATTR_FAMILY_ID]);
+}
+
+/* Of the only group that it has. */
+static u32 nai_nl_group_id(struct kunit *test)
+{
+	struct nlattr *group[CTRL_ATTR_MCAST_GRP_MAX + 1];
+	struct nlattr *attrs[CTRL_ATTR_MAX + 1];
+
+	nai_nl_get_family(test, attrs);
+	KUNIT_ASSERT_NOT_NULL(test, attrs[CTRL_ATTR_MCAST_GROUPS]);
+	KUNIT_ASSERT_EQ(test,
+			nla_parse_nested_deprecated(group,
+						    CTRL_ATTR_MCAST_GRP_MAX,
+						    nla_data(attrs[CTRL_ATTR_MCAST_GROUPS]),
+						    NULL, NULL), 0);
+	KUNIT_ASSERT_NOT_NULL(test, group[CTRL_ATTR_MCAST_GRP_ID]);
+	return nla_get_u32(group[CTRL_ATTR_MCAST_GRP_ID]);
 }
 
 static struct nai_test_answer *nai_nl_ask(struct nai_test *ctx, u8 cmd,
@@ -313,6 +343,59 @@ static void nai_nl_rights(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ports->err, 0);
 }
 
+static void nai_nl_hear(struct kunit *test, struct socket *sock, u8 cmd,
+			u32 id, int reason)
+{
+	struct nlattr *attrs[NAI_A_FQ_MAX + 1];
+	struct nai_test_answer *answer;
+	struct genlmsghdr *genl;
+	int said;
+
+	answer = kunit_kzalloc(test, sizeof(*answer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, answer);
+	KUNIT_ASSERT_TRUE(test, nai_test_hear(test, sock, answer));
+	genl = nlmsg_data((struct nlmsghdr *)answer->data);
+	KUNIT_EXPECT_EQ(test, genl->cmd, cmd);
+	nai_nl_parse(test, answer, attrs, NAI_A_FQ_MAX);
+	KUNIT_ASSERT_NOT_NULL(test, attrs[NAI_A_FQ_ID]);
+	KUNIT_EXPECT_EQ(test, nla_get_u32(attrs[NAI_A_FQ_ID]), id);
+	said = attrs[NAI_A_FQ_REASON] ?
+	       (int)nla_get_u32(attrs[NAI_A_FQ_REASON]) : NAI_LEASE_HOLDS;
+	KUNIT_EXPECT_EQ(test, said, reason);
+}
+
+/* Who listens is told of a lease's begin and end, and of its level between. */
+static void nai_nl_tells(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_test_answer *answer;
+	struct nai_test_hw *hw;
+	struct socket *sock;
+	u32 id;
+
+	sock = nai_test_listen(test, NETLINK_GENERIC, nai_nl_group_id(test));
+	hw = nai_test_lease(ctx, NAI_TEST_DEPTH);
+	id = ctx->fq->id;
+	nai_nl_hear(test, sock, NAI_CMD_ATTACHED_NTF, id, NAI_LEASE_HOLDS);
+
+	nai_test_flood(ctx, hw, NAI_TEST_DEPTH - 1);
+	nai_rx_starved(ctx->fq);
+	nai_nl_hear(test, sock, NAI_CMD_LEVEL_CHANGED_NTF, id, NAI_LEASE_HOLDS);
+	nai_test_flood(ctx, hw, 1);
+	nai_rx_starved(ctx->fq);
+	nai_nl_hear(test, sock, NAI_CMD_CONGESTED_NTF, id, NAI_LEASE_HOLDS);
+	nai_test_take(ctx, NAI_TEST_DEPTH, 0);
+	nai_nl_hear(test, sock, NAI_CMD_CLEARED_NTF, id, NAI_LEASE_HOLDS);
+
+	KUNIT_EXPECT_EQ(test, nai_test_detach(ctx), 0);
+	nai_nl_hear(test, sock, NAI_CMD_DETACHED_NTF, id,
+		    NAI_DETACH_REASON_REQUESTED);
+	answer = kunit_kzalloc(test, sizeof(*answer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, answer);
+	KUNIT_EXPECT_FALSE(test, nai_test_hear(test, sock, answer));
+	fput(sock->file);
+}
+
 /* One event of a kind in a second, also when jiffies start anew. */
 static void nai_nl_moderation(struct kunit *test)
 {
@@ -337,6 +420,7 @@ static struct kunit_case nai_nl_test_cases[] = {
 	KUNIT_CASE(nai_nl_answers),
 	KUNIT_CASE(nai_nl_shows),
 	KUNIT_CASE(nai_nl_rights),
+	KUNIT_CASE(nai_nl_tells),
 	KUNIT_CASE(nai_nl_moderation),
 	{}
 };

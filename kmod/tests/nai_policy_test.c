@@ -21,83 +21,17 @@ static const u8 nai_test_mac[ETH_ALEN] = { 0x02, 0, 0, 0, 0, 0x01 };
 
 /* rtnetlink */
 
-static void nai_policy_talk(struct kunit *test, struct sk_buff *request)
-{
-	struct nai_test_answer *answer;
-
-	answer = kunit_kzalloc(test, sizeof(*answer), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, answer);
-	nai_test_talk(test, NETLINK_ROUTE, request, answer);
-	KUNIT_ASSERT_EQ_MSG(test, answer->err, 0, "%s", answer->message);
-}
-
-static struct sk_buff *nai_policy_link(struct kunit *test, u16 type, u16 flags,
-				       u8 family, int ifindex)
-{
-	struct sk_buff *skb = nai_test_message(test, type, flags);
-	struct ifinfomsg *ifm = nlmsg_append(skb, sizeof(*ifm));
-
-	KUNIT_ASSERT_NOT_NULL(test, ifm);
-	*ifm = (struct ifinfomsg){ .ifi_family = family,
-				   .ifi_index = ifindex };
-	return skb;
-}
-
-static void nai_policy_add_bridge(struct kunit *test, bool vlan_filtering)
-{
-	struct nlattr *info, *data;
-	struct sk_buff *skb;
-
-	skb = nai_policy_link(test, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
-			      AF_UNSPEC, 0);
-	nla_put_string(skb, IFLA_IFNAME, NAI_TEST_BRIDGE);
-	info = nla_nest_start(skb, IFLA_LINKINFO);
-	nla_put_string(skb, IFLA_INFO_KIND, "bridge");
-	data = nla_nest_start(skb, IFLA_INFO_DATA);
-	nla_put_u8(skb, IFLA_BR_VLAN_FILTERING, vlan_filtering);
-	nla_nest_end(skb, data);
-	nla_nest_end(skb, info);
-	nai_policy_talk(test, skb);
-}
-
-static void nai_policy_del_bridge(struct kunit *test)
-{
-	struct net_device *bridge;
-	LIST_HEAD(kill);
-
-	rtnl_lock();
-	bridge = __dev_get_by_name(&init_net, NAI_TEST_BRIDGE);
-	if (bridge) {
-		bridge->rtnl_link_ops->dellink(bridge, &kill);
-		unregister_netdevice_many(&kill);
-	}
-	rtnl_unlock();
-}
-
-static void nai_policy_set_master(struct kunit *test, struct net_device *dev,
-				  const char *master)
-{
-	struct net_device *upper;
-	struct sk_buff *skb;
-
-	upper = master ? dev_get_by_name(&init_net, master) : NULL;
-	skb = nai_policy_link(test, RTM_NEWLINK, 0, AF_UNSPEC, dev->ifindex);
-	nla_put_u32(skb, IFLA_MASTER, upper ? upper->ifindex : 0);
-	dev_put(upper);
-	nai_policy_talk(test, skb);
-}
-
 static void nai_policy_set_brport(struct kunit *test, struct net_device *dev,
 				  u16 attr, u8 value)
 {
 	struct nlattr *nest;
 	struct sk_buff *skb;
 
-	skb = nai_policy_link(test, RTM_SETLINK, 0, AF_BRIDGE, dev->ifindex);
+	skb = nai_test_link(test, RTM_SETLINK, 0, AF_BRIDGE, dev->ifindex);
 	nest = nla_nest_start(skb, IFLA_PROTINFO);
 	nla_put_u8(skb, attr, value);
 	nla_nest_end(skb, nest);
-	nai_policy_talk(test, skb);
+	nai_test_rtnl(test, skb);
 }
 
 static void nai_policy_add_qdisc(struct kunit *test, struct net_device *dev,
@@ -112,7 +46,7 @@ static void nai_policy_add_qdisc(struct kunit *test, struct net_device *dev,
 	*tcm = (struct tcmsg){ .tcm_ifindex = dev->ifindex,
 			       .tcm_parent = parent, .tcm_handle = handle };
 	nla_put_string(skb, TCA_KIND, kind);
-	nai_policy_talk(test, skb);
+	nai_test_rtnl(test, skb);
 }
 
 /* A case: bridge, both of its ports, and one thing that is in the way. */
@@ -126,12 +60,12 @@ struct nai_policy_case {
 
 static void nai_policy_apart(struct nai_test *ctx)
 {
-	nai_policy_set_master(ctx->test, ctx->tap, NULL);
+	nai_test_set_master(ctx->test, ctx->tap, NULL);
 }
 
 static void nai_policy_port_apart(struct nai_test *ctx)
 {
-	nai_policy_set_master(ctx->test, ctx->dev, NULL);
+	nai_test_set_master(ctx->test, ctx->dev, NULL);
 }
 
 static void nai_policy_isolate(struct nai_test *ctx)
@@ -292,6 +226,7 @@ static void nai_policy_add_hook(struct nai_test *ctx, u8 family,
 static void nai_policy_del_hook(struct nai_test *ctx)
 {
 	nf_unregister_net_hook(&init_net, &nai_policy_hook);
+	nai_policy_hook.hook_ops_type = NF_HOOK_OP_UNDEFINED;
 }
 
 static void nai_policy_tap_nf_ingress(struct nai_test *ctx)
@@ -322,6 +257,18 @@ static void nai_policy_nf_pre(struct nai_test *ctx)
 static void nai_policy_nf_local(struct nai_test *ctx)
 {
 	nai_policy_add_hook(ctx, NFPROTO_BRIDGE, NF_BR_LOCAL_IN, NULL);
+}
+
+static void nai_policy_nf_tables(struct nai_test *ctx)
+{
+	nai_policy_hook.hook_ops_type = NF_HOOK_OP_NF_TABLES;
+	nai_policy_nf_forward(ctx);
+}
+
+static void nai_policy_nf_bpf(struct nai_test *ctx)
+{
+	nai_policy_hook.hook_ops_type = NF_HOOK_OP_BPF;
+	nai_policy_nf_forward(ctx);
 }
 
 static const struct nai_policy_case nai_policy_cases[] = {
@@ -374,6 +321,10 @@ static const struct nai_policy_case nai_policy_cases[] = {
 	{ "netfilter of the bridge, pre-routing", nai_policy_nf_pre,
 	  nai_policy_del_hook,
 	  "ebtables or br_netfilter filters bridged frames" },
+	{ "nf_tables of the bridge", nai_policy_nf_tables, nai_policy_del_hook,
+	  "nf_tables filters bridged frames" },
+	{ "BPF of the bridge", nai_policy_nf_bpf, nai_policy_del_hook,
+	  "a BPF program filters bridged frames" },
 	{ "netfilter of the bridge, its own frames", nai_policy_nf_local,
 	  nai_policy_del_hook },
 };
@@ -383,9 +334,9 @@ KUNIT_ARRAY_PARAM_DESC(nai_policy, nai_policy_cases, name);
 static void nai_policy_put_up(struct nai_test *ctx, bool vlan_filtering)
 {
 	nai_test_plug(ctx, NAI_TEST_DEPTH);
-	nai_policy_add_bridge(ctx->test, vlan_filtering);
-	nai_policy_set_master(ctx->test, ctx->dev, NAI_TEST_BRIDGE);
-	nai_policy_set_master(ctx->test, ctx->tap, NAI_TEST_BRIDGE);
+	nai_test_add_bridge(ctx->test, NAI_TEST_BRIDGE, vlan_filtering);
+	nai_test_set_master(ctx->test, ctx->dev, NAI_TEST_BRIDGE);
+	nai_test_set_master(ctx->test, ctx->tap, NAI_TEST_BRIDGE);
 	rtnl_lock();
 	KUNIT_EXPECT_EQ(ctx->test, dev_open(ctx->dev, NULL), 0);
 	KUNIT_EXPECT_EQ(ctx->test, dev_open(ctx->tap, NULL), 0);
@@ -424,6 +375,25 @@ static void nai_policy_found(struct kunit *test)
 	}
 }
 
+static void nai_policy_add_vlans(struct kunit *test, struct net_device *dev,
+				 u16 first, u16 last)
+{
+	struct bridge_vlan_info vlan = {};
+	struct nlattr *nest;
+	struct sk_buff *skb;
+
+	skb = nai_test_link(test, RTM_SETLINK, 0, AF_BRIDGE, dev->ifindex);
+	nest = nla_nest_start(skb, IFLA_AF_SPEC);
+	vlan.flags = BRIDGE_VLAN_INFO_RANGE_BEGIN;
+	vlan.vid = first;
+	nla_put(skb, IFLA_BRIDGE_VLAN_INFO, sizeof(vlan), &vlan);
+	vlan.flags = BRIDGE_VLAN_INFO_RANGE_END;
+	vlan.vid = last;
+	nla_put(skb, IFLA_BRIDGE_VLAN_INFO, sizeof(vlan), &vlan);
+	nla_nest_end(skb, nest);
+	nai_test_rtnl(test, skb);
+}
+
 /* By default both carry VLAN 1 untagged and no other. */
 static void nai_policy_vlan(struct kunit *test)
 {
@@ -432,6 +402,11 @@ static void nai_policy_vlan(struct kunit *test)
 	nai_policy_put_up(ctx, true);
 	nai_policy_expect(ctx,
 			  "bridge naitestbr filters VLAN 2 on the way to tap naitesttap");
+	nai_policy_add_vlans(test, ctx->dev, 2, VLAN_VID_MASK - 1);
+	nai_policy_expect(ctx,
+			  "bridge naitestbr filters VLAN 2 on the way to tap naitesttap");
+	nai_policy_add_vlans(test, ctx->tap, 2, VLAN_VID_MASK - 1);
+	nai_policy_expect(ctx, NULL);
 }
 
 /* The address */
@@ -505,6 +480,31 @@ static void nai_policy_mac(struct kunit *test)
 		KUNIT_EXPECT_STREQ(test, extack._msg, given->message);
 }
 
+/* A lease that has not ended yet holds its address. */
+static void nai_policy_mac_of_gone(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct netlink_ext_ack extack = {};
+
+	nai_test_lease(ctx, NAI_TEST_DEPTH);
+	ctx->stall = NAI_TEST_CLIENT_END;
+	unregister_netdev(ctx->tap);
+	KUNIT_EXPECT_GT(test,
+			wait_for_completion_timeout(&ctx->stalled,
+						    NAI_TEST_PATIENCE), 0);
+	rtnl_lock();
+	KUNIT_EXPECT_EQ(test,
+			nai_policy_check_mac(ctx->port.core, nai_test_mac,
+					     &extack), -EBUSY);
+	rtnl_unlock();
+	KUNIT_EXPECT_STREQ(test, extack._msg,
+			   "MAC 02:00:00:00:00:01 is already leased to a tap that is gone");
+	complete(&ctx->go_on);
+	KUNIT_EXPECT_TRUE(test, nai_test_wait_over(ctx));
+	free_netdev(ctx->tap);
+	ctx->tap = NULL;
+}
+
 static void nai_policy_add_fdb(struct kunit *test, struct net_device *dev)
 {
 	struct sk_buff *skb;
@@ -518,7 +518,7 @@ static void nai_policy_add_fdb(struct kunit *test, struct net_device *dev)
 			       .ndm_state = NUD_NOARP,
 			       .ndm_flags = NTF_MASTER };
 	nla_put(skb, NDA_LLADDR, ETH_ALEN, nai_test_mac);
-	nai_policy_talk(test, skb);
+	nai_test_rtnl(test, skb);
 }
 
 static int nai_policy_place_of(struct nai_test *ctx,
@@ -615,7 +615,7 @@ static void nai_policy_change_forced(struct kunit *test)
 
 static void nai_policy_exit(struct kunit *test)
 {
-	nai_policy_del_bridge(test);
+	nai_test_del_bridge(NAI_TEST_BRIDGE);
 	nai_test_exit(test);
 }
 
@@ -623,6 +623,7 @@ static struct kunit_case nai_policy_test_cases[] = {
 	KUNIT_CASE_PARAM(nai_policy_found, nai_policy_gen_params),
 	KUNIT_CASE(nai_policy_vlan),
 	KUNIT_CASE_PARAM(nai_policy_mac, nai_mac_gen_params),
+	KUNIT_CASE(nai_policy_mac_of_gone),
 	KUNIT_CASE(nai_policy_place),
 	KUNIT_CASE(nai_policy_force),
 	KUNIT_CASE(nai_policy_change_ends),
