@@ -2,13 +2,17 @@
 """``vhostaccel guard``: what the mode ``xdp`` is worth on this machine."""
 
 import json
+from pathlib import Path
 
 import click
 from rich.table import Table
 
 from vhostaccel.cli.tables import console, table
 from vhostaccel.codec import to_plain
+from vhostaccel.errors import EXIT_PASSED, EXIT_VERDICT_FAILED
 from vhostaccel.guard.bench import Bench, run_bench
+from vhostaccel.guard.kernels import KERNELS
+from vhostaccel.guard.trial import run_trial
 
 
 @click.group()
@@ -39,6 +43,38 @@ def bench(repeats: int, frames: int, as_json: bool) -> None:
         f"CPU time of a frame [ns], {repeats} times {frames:,} frames; "
         f"{done.kernel}, {done.cpu}, load {done.load:.1f}"
     )
+
+
+@guard.command()
+@click.option(
+    "--kernel",
+    "series",
+    type=click.Choice(KERNELS),
+    multiple=True,
+    help="May be repeated [all].",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/guard"),
+    show_default=True,
+    help="Folder for consoles and what the scenes printed.",
+)
+def kernels(series: tuple[str, ...], output: Path) -> int:
+    """Play the guard's scenes on Debian's kernels, each booted in a machine of its own."""
+    trials = []
+    for name in series or KERNELS:
+        trial = run_trial(name, output.resolve() / name, click.echo)
+        trials.append(trial)
+        counts = f"{len(trial.passed)} scenes passed, {len(trial.failed)} failed"
+        click.echo(
+            f"Linux {trial.kernel}: {counts}, {len(trial.skipped)} skipped, "
+            f"in {trial.seconds:.0f} s"
+        )
+        for what in (*trial.failed, *trial.skipped, *trial.splats):
+            click.echo(f"  {what}")
+    good = all(trial.is_good for trial in trials)
+    return EXIT_PASSED if good else EXIT_VERDICT_FAILED
 
 
 def _costs(done: Bench) -> Table:

@@ -98,15 +98,23 @@ def package_url(mirror: str, pin: Pin) -> str:
     return f"{mirror.rstrip('/')}/pool/main/l/linux/{name}"
 
 
+def download(url: str, sha256: str, target: Path) -> None:
+    """Fetch a package that is known by its hash.
+
+    Raises:
+        ProvideError: If it is not there, or is another one.
+    """
+    command.run(
+        [_HELPER, "download-file", url, os.fspath(target), f"SHA256:{sha256}"],
+        hint="see `apt-get update`",
+        timeout_s=1800,
+    )
+
+
 def _provide(pin: Pin, mirror: str) -> None:
     with storage.atomic_folder(_folder(pin)) as folder:
         package, unpacked = folder / ".package.deb", folder / ".package"
-        command.run(
-            [_HELPER, "download-file", package_url(mirror, pin), os.fspath(package),
-             f"SHA256:{pin.sha256}"],
-            hint="see `apt-get update`",
-            timeout_s=1800,
-        )  # fmt: skip
+        download(package_url(mirror, pin), pin.sha256, package)
         command.run(
             ["dpkg-deb", "-x", os.fspath(package), os.fspath(unpacked)],
             hint=f"the source of {pin.version} could not be unpacked; try again",
