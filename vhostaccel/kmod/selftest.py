@@ -109,7 +109,7 @@ def run_selftests(
     run_bare(
         argv + nics,
         folder,
-        _Teller(folder, report).look,
+        Teller(folder, report).look,
         silence_s=wishes.silence_s,
     )
     return Outcome(
@@ -167,7 +167,7 @@ def _nics(folder: Path) -> list[str]:
     return argv
 
 
-class _Teller:
+class Teller:
     """Tells each result once, as it comes.
 
     Args:
