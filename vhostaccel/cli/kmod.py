@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from vhostaccel.cli.kmod_coverage import coverage
 from vhostaccel.cli.kmod_debug import debug_kernel
 from vhostaccel.cli.kmod_kunit import kunit
 from vhostaccel.cli.kmod_selftest import selftest
@@ -48,6 +49,7 @@ def kmod() -> None:
     """Build, install, check and publish the kernel part."""
 
 
+kmod.add_command(coverage)
 kmod.add_command(debug_kernel)
 kmod.add_command(kunit)
 kmod.add_command(selftest)

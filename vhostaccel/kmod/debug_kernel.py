@@ -19,6 +19,7 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError, SetupError, UsageError
 from vhostaccel.kmod.build import compiler_version, complaints
+from vhostaccel.kmod.coverage import COVERAGE, keep_notes, kernel_options
 from vhostaccel.kmod.debug_config import as_text, config_names, configure, read_options
 from vhostaccel.kmod.debug_progress import Progress
 from vhostaccel.kmod.layout import KMOD, KernelPart, read_kernel_part
@@ -80,6 +81,7 @@ def provide_debug_kernel(config: str, report: Callable[[str], None]) -> Kernel:
         base.package_version,
         compiler_version(base),
         as_text(options),
+        *_counted(config, part),
         *part.content,
         *(source_key(folder) for folder in COMPANIONS),
     )
@@ -93,6 +95,10 @@ def provide_debug_kernel(config: str, report: Callable[[str], None]) -> Kernel:
     return _as_kernel(
         target, base, DebugBuild(config=config, key=key, patience=_PATIENCE)
     )
+
+
+def _counted(config: str, part: KernelPart) -> tuple[str, ...]:
+    return kernel_options(part) if config == COVERAGE else ()
 
 
 def companion(kernel: Kernel, name: str) -> Path:
@@ -120,7 +126,7 @@ def _build(
     changed = follow_part(part, base.source, tree)
     build = _root() / f"build-{config}"
     build.mkdir(exist_ok=True)
-    make = _make(tree, build, module_compiler(base))
+    make = [*_make(tree, build, module_compiler(base)), *_counted(config, part)]
     configure(make, build, options)
     report(
         f"debug kernel {config}: {len(changed)} files of ours are new to it; building"
@@ -131,6 +137,7 @@ def _build(
     made = [_build_companion(make, folder, build) for folder in COMPANIONS]
     with storage.atomic_folder(target) as folder:
         _install(make, build, folder, made)
+        keep_notes(part, build, folder)
 
 
 def _require_tools() -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
 from vhostaccel.kmod.build import compiler_version, complaints
+from vhostaccel.kmod.coverage import forget_counts, kunit_options
 from vhostaccel.kmod.kunit_results import Results, read_results, splats
 from vhostaccel.kmod.layout import (
     KMOD,
@@ -62,7 +63,7 @@ class KunitRun:
     run_s: float
     """From start to halt [s]."""
     log: Path
-    """All that the kernel said."""
+    """All that the kernel said, in the folder that it was built in."""
 
     @property
     def is_good(self) -> bool:
@@ -70,12 +71,15 @@ class KunitRun:
         return self.results.is_good and not self.splats
 
 
-def run_kunit(report: Callable[[str], None], wanted: str = "") -> KunitRun:
+def run_kunit(
+    report: Callable[[str], None], wanted: str = "", *, coverage: bool = False
+) -> KunitRun:
     """Build the suites with kmod/ as it is now, and run them.
 
     Args:
         report: is told what is done.
         wanted: only suites, or suite.case, that match this pattern; all if empty.
+        coverage: count what is executed of nai.ko; in a build folder of its own.
 
     Raises:
         SetupError: If a tool or a source file is missing.
@@ -85,9 +89,11 @@ def run_kunit(report: Callable[[str], None], wanted: str = "") -> KunitRun:
     kernel = provide_source(provide_kernel(report), report)
     part = read_kernel_part()
     root = storage.cache_dir() / "kunit"
+    options = kunit_options(part) if coverage else ()
     # Tree and build folder are one for all.
     with storage.alone(root / "lock"):
-        build = root / f"build-{build_key(kernel, part, compiler_version(kernel))}"
+        key = build_key(kernel, part, compiler_version(kernel), *options)
+        build = root / f"build-{key}"
         storage.require_space(build, _PEAK_BYTES, "building the KUnit suites")
         tree = root / f"source-{kernel.package_version}"
         provide_whole_source(kernel, tree, report)
@@ -97,17 +103,18 @@ def run_kunit(report: Callable[[str], None], wanted: str = "") -> KunitRun:
         build.mkdir(exist_ok=True)
         storage.note_use(build)
         storage.keep_last_used(root.glob("build-*"), _KEPT)
-        return _build_and_run(kernel, tree, build, wanted, report)
+        forget_counts(part, build)
+        return _build_and_run(kernel, tree, build, wanted, options, report)
 
 
-def build_key(kernel: Kernel, part: KernelPart, compiler: str) -> str:
+def build_key(kernel: Kernel, part: KernelPart, compiler: str, *make: str) -> str:
     """Return a short hash of what has a build folder of its own.
 
     Our sources are not in it: make sees what changed of those.
     """
     options = part.own[f"{TESTS}/{KUNITCONFIG}"].read_bytes()
     return storage.hash_key(
-        kernel.package_version, compiler, options, OPTIONS.read_bytes()
+        kernel.package_version, compiler, options, OPTIONS.read_bytes(), *make
     )
 
 
@@ -139,11 +146,12 @@ def _build_and_run(
     tree: Path,
     build: Path,
     wanted: str,
+    options: tuple[str, ...],
     report: Callable[[str], None],
 ) -> KunitRun:
     report(f"KUnit: building in {build}")
     begin = time.monotonic()
-    _build(kernel, tree, build)
+    _build(kernel, tree, build, options)
     built = time.monotonic()
     report("KUnit: running")
     (build / "test.log").unlink(missing_ok=True)
@@ -176,12 +184,13 @@ def _give_dma_operations(tree: Path) -> None:
         path.write_text(before.replace(entry, chosen))
 
 
-def _build(kernel: Kernel, tree: Path, build: Path) -> None:
+def _build(kernel: Kernel, tree: Path, build: Path, options: tuple[str, ...]) -> None:
     compiler = module_compiler(kernel)
     cached = f"ccache {compiler}" if shutil.which("ccache") else compiler
     done = _kunit_py(
         tree, build, "build", f"--kunitconfig={TESTS}", f"--kunitconfig={OPTIONS}",
         f"--jobs={os.cpu_count() or 1}", f"--make_options=CC={cached}",
+        *(f"--make_options={option}" for option in options),
     )  # fmt: skip
     if done.status != 0:
         told = complaints(done.output.replace(f"{tree}/", ""))
