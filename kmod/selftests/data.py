@@ -67,7 +67,7 @@ def layouts(cfg):
 
 
 def tap_beside(cfg):
-    """Broadcast comes by the tap beside a flood, and a flood of it beside unicast."""
+    """Broadcast comes by the tap, beside a flood of unicast."""
     cfg.setup()
     guest = Guest(cfg)
     cfg.attach(guest)
@@ -77,15 +77,26 @@ def tap_beside(cfg):
     sent = rare.stop()["broadcast"]
     ksft_ge(guest.stats()["rx"][3], sent * 0.9, "broadcast beside a flood")
     unicast.stop()
+    guest.check()
 
-    before = guest.stats()["rx"][4]
-    broadcast = Flood(cfg, guest, b=1000, stream=6)
-    steady = Flood(cfg, guest, r=50, stream=4)
-    time.sleep(SECONDS)
-    sent = steady.stop()["sent"]
-    broadcast.stop()
-    ksft_ge(guest.check()["rx"][4] - before, sent * 0.5,
-            "unicast beside a flood of broadcast")
+
+def tap_share(cfg):
+    """Of a ring, neither of tap and queue leaves nothing to the other."""
+    cfg.setup()
+    guest = Guest(cfg, ring=64)
+    cfg.attach(guest)
+    guest.do("stall 1")
+    # The first ring is full by then, and both have more than three rings take.
+    Flood(cfg, guest, b=1000, n=320, stream=2).wait()
+    Flood(cfg, guest, n=220, stream=4).wait()
+    time.sleep(0.2 * SLOW)
+    before = guest.stats()["rx"]
+    for _ in range(3):
+        guest.do("step")
+        ksft_true(wait_for(lambda: not guest.stats()["with_host"]), "a ring taken")
+    rx = guest.check()["rx"]
+    ksft_ge(rx[3] - before[3], 3 * 4, "broadcast of three rings")
+    ksft_ge(rx[4] - before[4], 3 * 32, "unicast of three rings")
 
 
 def wake_ups(cfg):
@@ -102,6 +113,19 @@ def wake_ups(cfg):
         ksft_lt(told["max_us"], 300000 * SLOW, options)
         guest.check(options)
         guest.end()
+
+
+def wake_ups_paced(cfg):
+    """The worker sleeps between frames, and each of them wakes it in time."""
+    cfg.setup()
+    guest = Guest(cfg)
+    cfg.attach(guest)
+    sent = Flood(cfg, guest, r=number("KSFT_PACE", 500), t=2 * SECONDS).wait()["sent"]
+    stats = _accounts(cfg, guest, sent)
+    # One that is overslept is noticed after a second at the least, and the queue is
+    # full by then.
+    ksft_eq(stats["rx-packets"], sent)
+    guest.check()
 
 
 def wake_ups_when_starved(cfg):
@@ -395,11 +419,12 @@ def tx_poll(cfg):
 
 def main():
     cfg = NaiEnv(__file__)
-    ksft_run([layouts, tap_beside, wake_ups, wake_ups_when_starved, counters,
-              counter_names, event_rate, neighbour, transmit_beside_flood,
-              dirty_log, fault, small_buffers, bad_completions, checksums,
-              held_completions, doubled_completions, lost_interrupts,
-              slow_engine, no_restart, tx_poll], args=(cfg, ))
+    ksft_run([layouts, tap_beside, tap_share, wake_ups, wake_ups_paced,
+              wake_ups_when_starved, counters, counter_names, event_rate,
+              neighbour, transmit_beside_flood, dirty_log, fault,
+              small_buffers, bad_completions, checksums, held_completions,
+              doubled_completions, lost_interrupts, slow_engine, no_restart,
+              tx_poll], args=(cfg, ))
     ksft_exit()
 
 

@@ -73,6 +73,9 @@ class Guest:
                                      stdout=subprocess.PIPE, text=True)
         self.cleanup = defer(self.end)
         self.read(10)
+        # Else what the host says of its address there would wake the worker too. A
+        # request of its own: in one with "up" it would come after that.
+        ip(f"link set dev {self.name} addrgenmode none")
         ip(f"link set dev {self.name} master {cfg.bridge} up")
         self.ifindex = ip(f"link show dev {self.name}", json=True)[0]["ifindex"]
         # Else the bridge floods frames to it, and does not know where it is.

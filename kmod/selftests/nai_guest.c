@@ -156,6 +156,14 @@ static void kick(struct guest *g, unsigned long ignored)
 	eventfd_write(g->q[RX].kick, 1);
 }
 
+/* One that is stalled returns all its buffers, once. */
+static void step(struct guest *g, unsigned long ignored)
+{
+	g->stalled = false;
+	guest_serve(g);
+	g->stalled = true;
+}
+
 static void check(struct guest *g, unsigned long ignored)
 {
 	guest_serve(g);
@@ -170,6 +178,7 @@ static const struct {
 	{ "stall", set_stalled },
 	{ "echo", set_echo },
 	{ "kick", kick },
+	{ "step", step },
 	{ "toggle", op_toggle },
 	{ "memory", op_memory },
 	{ "features", op_features },
