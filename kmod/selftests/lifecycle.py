@@ -188,6 +188,49 @@ def guest_death(cfg):
     ksft_true(cfg.fq(witness), "the witness has its lease")
 
 
+def _linger(cfg):
+    """A guest that is flooded is killed, and its queue lingers."""
+    guest = Guest(cfg)
+    cfg.attach(guest, linger=600)
+    flood = Flood(cfg, guest)
+    _received(cfg, guest)
+    guest.kill()
+    cfg.await_end(guest)
+    ksft_eq(cfg.leased(), 1)
+    return flood
+
+
+def linger(cfg):
+    """The flood of a guest that has gone stays in the NIC, until the next comes."""
+    cfg.need_sim()
+    cfg.setup()
+    flood = _linger(cfg)
+    before = cfg.counter("fq_overruns")
+    ksft_true(wait_for(lambda: cfg.counter("fq_overruns") > before + 100), "dropped")
+    ksft_eq(cfg.counter("port_frames"), 0, "frames for the bridge")
+    ksft_true(cmd("rmmod naisim", fail=False).ret, "rmmod naisim")
+    Guest(cfg)
+    ksft_eq(cfg.leased(), 0)
+    ksft_true(wait_for(lambda: cfg.counter("port_frames") > 100), "frames for the bridge")
+    flood.stop()
+
+
+def linger_unplug(cfg):
+    """A queue that lingers goes with its port, which had been elsewhere as well."""
+    cfg.need_sim()
+    cfg.setup()
+    flood = _linger(cfg)
+    ip("netns add naitest")
+    ip(f"link set dev {cfg.ifname} netns naitest")
+    ip("netns del naitest")
+    ksft_true(wait_for(lambda: not cmd(f"ip link show dev {cfg.ifname}",
+                                       fail=False).ret), "the port is back")
+    ksft_eq(cfg.leased(), 1)
+    cfg.unplug()
+    flood.stop()
+    ksft_eq(cmd("cat /sys/module/naisim/refcnt").stdout.strip(), "0", "uses of naisim")
+
+
 def tap_deleted(cfg):
     """The tap goes before the guest does."""
     cfg.setup()
@@ -400,9 +443,10 @@ def main():
     cfg = NaiEnv(__file__)
     ksft_run([port_down_up, port_reset, port_late_dma, backend_toggles,
               memory_table, features, reset_owner, backend_off, guest_death,
-              tap_deleted, unplug, unplug_in_attach, module_in_use,
-              stalled_port_down, stalled_detach, stalled_attach,
-              stalled_unplug, stalled_death, module_unload], args=(cfg, ))
+              linger, linger_unplug, tap_deleted, unplug, unplug_in_attach,
+              module_in_use, stalled_port_down, stalled_detach,
+              stalled_attach, stalled_unplug, stalled_death, module_unload],
+             args=(cfg, ))
     ksft_exit()
 
 

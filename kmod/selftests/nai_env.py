@@ -263,6 +263,11 @@ class NaiEnv:
         return sum(fq["tap-ifindex"] == guest.ifindex
                    for fq in self.nl.fq_get({}, dump=True))
 
+    def leased(self):
+        """How many queues of the port are on lease, or linger."""
+        return next(port["leased"] for port in self.nl.port_get({}, dump=True)
+                    if port["ifindex"] == self.ifindex)
+
     def stat(self, guest, name):
         return self.fq(guest)["stats"][name]
 
