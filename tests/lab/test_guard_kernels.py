@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same object file on every kernel at hand, and every scene on each of them."""
+"""The guard's object file and every scene on the oldest kernel it is for.
+
+`vhostaccel guard kernels` plays them on the others: minutes each, and the lab has one of them.
+"""
 
 import pytest
 
@@ -9,7 +12,6 @@ from vhostaccel.guard.trial import run_trial
 pytestmark = pytest.mark.lab
 
 
-@pytest.mark.parametrize("series", KERNELS)
-def test_scenes_hold(series, tmp_path):
-    trial = run_trial(series, tmp_path / "trial", print)
+def test_scenes_hold_on_the_oldest(tmp_path):
+    trial = run_trial(KERNELS[0], tmp_path / "trial", print)
     assert trial.is_good, trial
