@@ -229,6 +229,15 @@ static int nai_policy_check_nf_bridge(const struct net *net,
 
 /* The bridge */
 
+/* Untagged frames come as those of the PVID and must leave as they came, and no
+ * other VLAN may.
+ */
+static bool nai_policy_is_vlan_kept(u16 flags)
+{
+	return !(flags & BRIDGE_VLAN_INFO_PVID) ==
+	       !(flags & BRIDGE_VLAN_INFO_UNTAGGED);
+}
+
 /* The first VLAN that the bridge does not hand through unchanged, or 0. */
 static u16 nai_policy_filtered_vlan(const struct net_device *tap,
 				    const struct net_device *port)
@@ -238,7 +247,8 @@ static u16 nai_policy_filtered_vlan(const struct net_device *tap,
 
 	for (vid = 1; vid < VLAN_VID_MASK; vid++)
 		if (br_vlan_get_info(port, vid, &from) ||
-		    br_vlan_get_info(tap, vid, &to) || from.flags != to.flags)
+		    br_vlan_get_info(tap, vid, &to) || from.flags != to.flags ||
+		    !nai_policy_is_vlan_kept(from.flags))
 			return vid;
 	return 0;
 }
@@ -248,16 +258,24 @@ static int nai_policy_check_vlan(const struct net_device *bridge,
 				 const struct net_device *port,
 				 struct netlink_ext_ack *extack)
 {
-	u16 vid;
+	u16 vid, pvid;
 
 	if (!br_vlan_enabled(bridge))
 		return 0;
 	vid = nai_policy_filtered_vlan(tap, port);
-	if (!vid)
-		return 0;
-	NL_SET_ERR_MSG_FMT(extack, "bridge %s filters VLAN %u on the way to tap %s",
-			   bridge->name, vid, tap->name);
-	return -EOPNOTSUPP;
+	if (vid) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "bridge %s filters VLAN %u on the way to tap %s",
+				   bridge->name, vid, tap->name);
+		return -EOPNOTSUPP;
+	}
+	if (br_vlan_get_pvid(port, &pvid) || !pvid) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "bridge %s drops untagged frames on the way to tap %s",
+				   bridge->name, tap->name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
 static int nai_policy_check_flags(const struct net_device *tap,

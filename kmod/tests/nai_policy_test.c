@@ -409,6 +409,56 @@ static void nai_policy_vlan(struct kunit *test)
 	nai_policy_expect(ctx, NULL);
 }
 
+/* All VLANs from one to another, with the same flags. */
+static void nai_policy_set_vlans(struct nai_test *ctx, struct net_device *dev,
+				 u16 from, u16 to, u16 flags)
+{
+	struct bridge_vlan_info vlan = { .flags = flags, .vid = from };
+	struct nlattr *nest;
+	struct sk_buff *skb;
+
+	skb = nai_test_link(ctx->test, RTM_SETLINK, 0, AF_BRIDGE,
+			      dev->ifindex);
+	nest = nla_nest_start(skb, IFLA_AF_SPEC);
+	if (from != to) {
+		vlan.flags |= BRIDGE_VLAN_INFO_RANGE_BEGIN;
+		nla_put(skb, IFLA_BRIDGE_VLAN_INFO, sizeof(vlan), &vlan);
+		vlan.flags = flags | BRIDGE_VLAN_INFO_RANGE_END;
+		vlan.vid = to;
+	}
+	nla_put(skb, IFLA_BRIDGE_VLAN_INFO, sizeof(vlan), &vlan);
+	nla_nest_end(skb, nest);
+	nai_test_rtnl(ctx->test, skb);
+}
+
+/* Each on both sides: that it is the same does not make it a way through. */
+static void nai_policy_vlans_of_both(struct nai_test *ctx, u16 vid, u16 flags)
+{
+	nai_policy_set_vlans(ctx, ctx->tap, vid, vid, flags);
+	nai_policy_set_vlans(ctx, ctx->dev, vid, vid, flags);
+}
+
+static void nai_policy_all_vlans(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+
+	nai_policy_put_up(ctx, true);
+	nai_policy_set_vlans(ctx, ctx->tap, 2, VLAN_VID_MASK - 1, 0);
+	nai_policy_set_vlans(ctx, ctx->dev, 2, VLAN_VID_MASK - 1, 0);
+	nai_policy_expect(ctx, NULL);
+
+	nai_policy_vlans_of_both(ctx, 7, BRIDGE_VLAN_INFO_UNTAGGED);
+	nai_policy_expect(ctx,
+			  "bridge naitestbr filters VLAN 7 on the way to tap naitesttap");
+	nai_policy_vlans_of_both(ctx, 7, 0);
+	nai_policy_vlans_of_both(ctx, 1, BRIDGE_VLAN_INFO_PVID);
+	nai_policy_expect(ctx,
+			  "bridge naitestbr filters VLAN 1 on the way to tap naitesttap");
+	nai_policy_vlans_of_both(ctx, 1, 0);
+	nai_policy_expect(ctx,
+			  "bridge naitestbr drops untagged frames on the way to tap naitesttap");
+}
+
 /* The address */
 
 struct nai_mac_case {
@@ -622,6 +672,7 @@ static void nai_policy_exit(struct kunit *test)
 static struct kunit_case nai_policy_test_cases[] = {
 	KUNIT_CASE_PARAM(nai_policy_found, nai_policy_gen_params),
 	KUNIT_CASE(nai_policy_vlan),
+	KUNIT_CASE(nai_policy_all_vlans),
 	KUNIT_CASE_PARAM(nai_policy_mac, nai_mac_gen_params),
 	KUNIT_CASE(nai_policy_mac_of_gone),
 	KUNIT_CASE(nai_policy_place),

@@ -46,7 +46,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         ),
     ),
     (
-        r"filters VLAN",
+        r"filters VLAN|drops untagged frames",
         _bypassed("the bridge's VLAN filter", "`bridge vlan` shows both ports"),
     ),
     (
