@@ -68,6 +68,8 @@ static int nai_lease_check(struct nai_fq *fq, struct net_device *tap,
 	if (err || fq->terms.force)
 		return err;
 	err = nai_policy_check(tap, core, extack);
+	if (!err && fq->tx)
+		err = nai_policy_check_tx(core->port->dev, extack);
 	if (err)
 		return err;
 	return nai_policy_check_place(tap, fq->terms.mac, extack);
@@ -104,6 +106,7 @@ static int nai_lease_open(struct nai_fq *fq, struct netlink_ext_ack *extack)
 	nai_fq_get(fq);
 	list_add_tail(&fq->list, &core->fqs);
 	core->nr_fqs++;
+	nai_fdb_add_lease(fq);
 	rcu_assign_pointer(fq->client->fq, fq);
 	return 0;
 }
@@ -132,6 +135,7 @@ void nai_lease_close(struct nai_fq *fq)
 	if (!fq->open)
 		return;
 	nai_lease_unmatch(fq);
+	nai_fdb_leave(fq);
 
 	mutex_lock(&core->port->hw_mutex);
 	nai_fq_halt(fq, NAI_FQ_STATE_DEAD);
@@ -139,6 +143,7 @@ void nai_lease_close(struct nai_fq *fq)
 	list_del_init(&fq->list);
 	core->nr_fqs--;
 	mutex_unlock(&core->port->hw_mutex);
+	nai_fdb_del_lease(fq);
 
 	fq->ops->fq_free(fq);
 	fq->open = false;
@@ -181,6 +186,9 @@ static int nai_lease_start(struct nai_fq *fq, struct netlink_ext_ack *extack)
 		NL_SET_ERR_MSG(extack, "the port cannot reach the buffers by DMA");
 		return err;
 	}
+	err = nai_fdb_join(fq);
+	if (err)
+		return err;
 	rcu_assign_pointer(fq->waiter, fq->client);
 	err = nai_lease_run(fq, extack);
 	if (err)
@@ -241,7 +249,11 @@ static struct nai_fq *nai_lease_create(struct nai_client *client,
 			       "no driver lends frame queues of this port here");
 		return ERR_PTR(-ENODEV);
 	}
-
+	if (terms->tx && !(core->caps.flags & NAI_CAP_TX)) {
+		NL_SET_ERR_MSG(extack, "frame queues of this port do not send");
+		err = -EOPNOTSUPP;
+		goto out;
+	}
 	if (!nai_congestion_set_marks(core->caps.rx_depth, &settled.low,
 				      &settled.high)) {
 		NL_SET_ERR_MSG_FMT(extack, "not: low %u < high %u <= depth %u",

@@ -44,12 +44,22 @@ u32 nai_next_id(void)
 
 /* Ports */
 
-static bool nai_port_has_all_ops(const struct nai_port_ops *ops)
+static bool nai_port_has_all_ops(const struct nai_port_ops *ops, u32 flags)
 {
+	if (flags & NAI_CAP_TX && ops && !(ops->tx_xmit && ops->tx_poll))
+		return false;
 	return ops && ops->fq_alloc && ops->fq_free && ops->match_add &&
 	       ops->match_del && ops->fq_start && ops->fq_stop &&
 	       ops->rx_post && ops->rx_kick && ops->rx_poll && ops->irq_arm &&
 	       ops->irq_mask && ops->get_stats;
+}
+
+static bool nai_caps_can_tx(const struct nai_caps *caps)
+{
+	return caps->tx_depth >= NAI_MIN_DEPTH &&
+	       caps->tx_depth <= NAI_MAX_DEPTH &&
+	       caps->tx_max_frame >= ETH_FRAME_LEN &&
+	       caps->tx_max_frame <= PAGE_SIZE;
 }
 
 VISIBLE_IF_KUNIT bool nai_caps_are_sane(const struct nai_caps *caps)
@@ -60,7 +70,8 @@ VISIBLE_IF_KUNIT bool nai_caps_are_sane(const struct nai_caps *caps)
 	       caps->rx_depth <= NAI_MAX_DEPTH &&
 	       caps->rx_max_frame >= ETH_FRAME_LEN &&
 	       caps->rx_buf_len >= caps->rx_max_frame &&
-	       caps->rx_buf_len <= PAGE_SIZE;
+	       caps->rx_buf_len <= PAGE_SIZE &&
+	       (!(caps->flags & NAI_CAP_TX) || nai_caps_can_tx(caps));
 }
 EXPORT_SYMBOL_IF_KUNIT(nai_caps_are_sane);
 
@@ -118,7 +129,7 @@ int nai_port_register(struct nai_port *port, struct module *owner)
 	struct nai_port_core *core;
 
 	if (WARN_ON_ONCE(!port->dev || !port->dma_dev ||
-			 !nai_port_has_all_ops(port->ops) ||
+			 !nai_port_has_all_ops(port->ops, port->caps.flags) ||
 			 !nai_caps_are_sane(&port->caps)))
 		return -EINVAL;
 
@@ -440,6 +451,7 @@ static int nai_netdev_event(struct notifier_block *nb, unsigned long event,
 		break;
 	case NETDEV_CHANGEUPPER:
 		nai_upper_changed(ptr);
+		nai_fdb_upper_changed();
 		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
@@ -465,9 +477,12 @@ static int __init nai_init(void)
 	nai_wq = alloc_workqueue("nai", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!nai_wq)
 		return -ENOMEM;
-	err = register_netdevice_notifier(&nai_netdev_notifier);
+	err = nai_fdb_init();
 	if (err)
 		goto err_wq;
+	err = register_netdevice_notifier(&nai_netdev_notifier);
+	if (err)
+		goto err_fdb;
 	err = genl_register_family(&nai_nl_family);
 	if (err)
 		goto err_notifier;
@@ -476,6 +491,8 @@ static int __init nai_init(void)
 err_notifier:
 	unregister_netdevice_notifier(&nai_netdev_notifier);
 	nai_policy_recheck_stop();
+err_fdb:
+	nai_fdb_exit();
 err_wq:
 	destroy_workqueue(nai_wq);
 	return err;
@@ -489,6 +506,7 @@ static void __exit nai_exit(void)
 	genl_unregister_family(&nai_nl_family);
 	unregister_netdevice_notifier(&nai_netdev_notifier);
 	nai_policy_recheck_stop();
+	nai_fdb_exit();
 	destroy_workqueue(nai_wq);
 }
 

@@ -11,6 +11,8 @@
 #include <linux/workqueue.h>
 #include <net/nai.h>
 
+#include "nai_tx.h"
+
 #define NAI_MIN_DEPTH		16
 #define NAI_MAX_DEPTH		1024
 #define NAI_DROP_REASONS	(NAI_DROP_REASON_DETACH + 1)
@@ -126,6 +128,7 @@ struct nai_terms {
 	enum nai_mode mode;
 	u8 mac[ETH_ALEN];
 	bool force;
+	bool tx;
 	u32 low;	/* 0: the default */
 	u32 high;	/* 0: the default */
 	u32 linger;	/* seconds */
@@ -145,6 +148,7 @@ struct nai_terms {
  * @tap_ifindex: for events after the tap has gone
  * @port_ifindex: for events after the port has gone
  * @depth: number of slots
+ * @tx: what it sends by, or NULL
  * @priv: of the provider
  * @index: the provider's number of the queue
  * @list: in core->fqs
@@ -188,6 +192,7 @@ struct nai_fq {
 	int tap_ifindex;
 	int port_ifindex;
 	u16 depth;
+	struct nai_tx *tx;
 
 	void *priv;
 	u16 index;
@@ -283,6 +288,8 @@ int nai_policy_check_mac(const struct nai_port_core *core, const u8 *mac,
 			 struct netlink_ext_ack *extack);
 int nai_policy_check(struct net_device *tap, const struct nai_port_core *core,
 		     struct netlink_ext_ack *extack);
+int nai_policy_check_tx(struct net_device *port,
+			struct netlink_ext_ack *extack);
 int nai_policy_check_place(struct net_device *tap, const u8 *mac,
 			   struct netlink_ext_ack *extack);
 void nai_policy_recheck_soon(void);

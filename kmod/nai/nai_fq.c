@@ -114,8 +114,10 @@ struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
 	fq->end = NAI_LEASE_HOLDS;
 	nai_port_core_get(core);
 	nai_client_get(client);
+	if (terms->tx)
+		fq->tx = nai_tx_create(&core->caps, dev_to_node(core->dma_dev));
 
-	if (nai_fq_alloc_buffers(fq)) {
+	if (nai_fq_alloc_buffers(fq) || (terms->tx && !fq->tx)) {
 		fq->depth = fq->nr_free;
 		nai_fq_put(fq);
 		return NULL;
@@ -132,6 +134,7 @@ static void nai_fq_release(struct kref *kref)
 	WARN_ON_ONCE(fq->nr_free != fq->depth);
 
 	nai_fq_free_buffers(fq);
+	nai_tx_destroy(fq->tx);
 	if (fq->net_held)
 		put_net(rcu_dereference_protected(fq->net, true));
 	nai_client_put(fq->client);
@@ -216,6 +219,10 @@ int nai_fq_map(struct nai_fq *fq)
 			return -ENOMEM;
 		}
 	}
+	if (nai_tx_map(fq)) {
+		nai_fq_unmap_slots(fq, fq->depth);
+		return -ENOMEM;
+	}
 	fq->mapped = true;
 	return 0;
 }
@@ -224,8 +231,10 @@ void nai_fq_unmap(struct nai_fq *fq)
 {
 	ASSERT_RTNL();
 
-	if (fq->mapped)
+	if (fq->mapped) {
 		nai_fq_unmap_slots(fq, fq->depth);
+		nai_tx_unmap(fq);
+	}
 	fq->mapped = false;
 }
 
@@ -408,6 +417,7 @@ int nai_fq_run(struct nai_fq *fq)
 	fq->state = NAI_FQ_STATE_RUNNING;
 	nai_fq_post(fq);
 	spin_unlock(&fq->rx_lock);
+	nai_tx_start(fq);
 	return 0;
 }
 
@@ -433,11 +443,13 @@ void nai_fq_halt(struct nai_fq *fq, enum nai_fq_state state)
 	if (!running)
 		return;
 
+	nai_tx_stop(fq);
 	fq->ops->fq_stop(fq);
 
 	spin_lock(&fq->rx_lock);
 	nai_fq_reclaim(fq);
 	spin_unlock(&fq->rx_lock);
+	nai_tx_reclaim(fq);
 }
 
 /* The lease has ended and the client has let go. */

@@ -56,6 +56,10 @@ static int nai_nl_port_put(struct sk_buff *skb,
 	    nla_put_u32(skb, NAI_A_PORT_DEPTH, caps->rx_depth) ||
 	    nla_put_u32(skb, NAI_A_PORT_MAX_FRAME, caps->rx_max_frame))
 		return -EMSGSIZE;
+	if (caps->flags & NAI_CAP_TX &&
+	    (nla_put_u32(skb, NAI_A_PORT_TX_DEPTH, caps->tx_depth) ||
+	     nla_put_u32(skb, NAI_A_PORT_TX_MAX_FRAME, caps->tx_max_frame)))
+		return -EMSGSIZE;
 	return 0;
 }
 
@@ -163,6 +167,7 @@ struct nai_nl_fq {
 	enum nai_congestion level;
 	unsigned int posted;
 	struct nai_fq_stats stats;
+	struct nai_tx_stats tx_stats;
 	struct nai_hw_stats hw_stats;
 };
 
@@ -186,6 +191,8 @@ static void nai_nl_fq_read(struct nai_fq *fq, struct nai_nl_fq *seen)
 	seen->posted = fq->posted;
 	seen->stats = fq->stats;
 	spin_unlock(&fq->rx_lock);
+	if (fq->tx)
+		nai_tx_read_stats(fq, &seen->tx_stats);
 }
 
 static int nai_nl_drops_put(struct sk_buff *skb, const u64 *drops)
@@ -208,6 +215,37 @@ static int nai_nl_drops_put(struct sk_buff *skb, const u64 *drops)
 	return nla_put_uint(skb, NAI_A_STATS_RX_DROPS, sum);
 }
 
+static int nai_nl_tx_drops_put(struct sk_buff *skb, const u64 *drops)
+{
+	static const u16 attrs[NAI_TX_DROP_REASONS] = {
+		[NAI_TX_DROP_REASON_SPOOF]	= NAI_A_STATS_TX_DROP_SPOOF,
+		[NAI_TX_DROP_REASON_VLAN]	= NAI_A_STATS_TX_DROP_VLAN,
+		[NAI_TX_DROP_REASON_HEADER]	= NAI_A_STATS_TX_DROP_HEADER,
+		[NAI_TX_DROP_REASON_STOP]	= NAI_A_STATS_TX_DROP_STOP,
+	};
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < NAI_TX_DROP_REASONS; i++) {
+		sum += drops[i];
+		if (nla_put_uint(skb, attrs[i], drops[i]))
+			return -EMSGSIZE;
+	}
+	return nla_put_uint(skb, NAI_A_STATS_TX_DROPS, sum);
+}
+
+static int nai_nl_tx_stats_put(struct sk_buff *skb,
+			       const struct nai_tx_stats *stats)
+{
+	if (nla_put_uint(skb, NAI_A_STATS_TX_PACKETS, stats->packets) ||
+	    nla_put_uint(skb, NAI_A_STATS_TX_BYTES, stats->bytes) ||
+	    nai_nl_tx_drops_put(skb, stats->drops) ||
+	    nla_put_uint(skb, NAI_A_STATS_TX_TAP, stats->tap) ||
+	    nla_put_uint(skb, NAI_A_STATS_TX_FULL, stats->full))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int nai_nl_stats_put(struct sk_buff *skb, const struct nai_fq *fq,
 			    const struct nai_nl_fq *seen)
 {
@@ -228,7 +266,8 @@ static int nai_nl_stats_put(struct sk_buff *skb, const struct nai_fq *fq,
 	    nla_put_uint(skb, NAI_A_STATS_STARVED, stats->starved) ||
 	    nla_put_uint(skb, NAI_A_STATS_LOW_EVENTS, stats->low_events) ||
 	    nla_put_uint(skb, NAI_A_STATS_EMPTY_EVENTS, stats->empty_events) ||
-	    nla_put_uint(skb, NAI_A_STATS_RESETS, stats->resets)) {
+	    nla_put_uint(skb, NAI_A_STATS_RESETS, stats->resets) ||
+	    (fq->tx && nai_nl_tx_stats_put(skb, &seen->tx_stats))) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
@@ -251,7 +290,8 @@ static int nai_nl_fq_put(struct sk_buff *skb, const struct nai_fq *fq,
 	    nla_put_u32(skb, NAI_A_FQ_DEPTH, fq->depth) ||
 	    nla_put_u32(skb, NAI_A_FQ_POSTED, seen->posted) ||
 	    nla_put_u32(skb, NAI_A_FQ_LOW, fq->terms.low) ||
-	    nla_put_u32(skb, NAI_A_FQ_HIGH, fq->terms.high))
+	    nla_put_u32(skb, NAI_A_FQ_HIGH, fq->terms.high) ||
+	    (fq->tx && nla_put_flag(skb, NAI_A_FQ_TX)))
 		return -EMSGSIZE;
 	return nai_nl_stats_put(skb, fq, seen);
 }
@@ -336,6 +376,7 @@ static int nai_nl_parse_terms(struct genl_info *info, struct nai_terms *terms)
 	terms->port_ifindex = nla_get_u32(attrs[NAI_A_FQ_PORT_IFINDEX]);
 	nla_memcpy(terms->mac, attrs[NAI_A_FQ_MAC], ETH_ALEN);
 	terms->force = nla_get_flag(attrs[NAI_A_FQ_FORCE]);
+	terms->tx = nla_get_flag(attrs[NAI_A_FQ_TX]);
 	terms->mode = NAI_MODE_COPY;
 	if (attrs[NAI_A_FQ_MODE])
 		terms->mode = nla_get_u32(attrs[NAI_A_FQ_MODE]);

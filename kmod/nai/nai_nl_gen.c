@@ -11,7 +11,7 @@
 #include <uapi/linux/nai.h>
 
 /* NAI_CMD_ATTACH - do */
-static const struct nla_policy nai_attach_nl_policy[NAI_A_FQ_LINGER + 1] = {
+static const struct nla_policy nai_attach_nl_policy[NAI_A_FQ_TX + 1] = {
 	[NAI_A_FQ_TAP_IFINDEX] = { .type = NLA_U32, },
 	[NAI_A_FQ_TAP_QUEUE] = { .type = NLA_U32, },
 	[NAI_A_FQ_PORT_IFINDEX] = { .type = NLA_U32, },
@@ -21,6 +21,7 @@ static const struct nla_policy nai_attach_nl_policy[NAI_A_FQ_LINGER + 1] = {
 	[NAI_A_FQ_HIGH] = { .type = NLA_U32, },
 	[NAI_A_FQ_FORCE] = { .type = NLA_FLAG, },
 	[NAI_A_FQ_LINGER] = NLA_POLICY_MAX(NLA_U32, 3600),
+	[NAI_A_FQ_TX] = { .type = NLA_FLAG, },
 };
 
 /* NAI_CMD_DETACH - do */
@@ -50,7 +51,7 @@ static const struct genl_split_ops nai_nl_ops[] = {
 		.cmd		= NAI_CMD_ATTACH,
 		.doit		= nai_nl_attach_doit,
 		.policy		= nai_attach_nl_policy,
-		.maxattr	= NAI_A_FQ_LINGER,
+		.maxattr	= NAI_A_FQ_TX,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -441,6 +441,93 @@ int nai_policy_check(struct net_device *tap, const struct nai_port_core *core,
 }
 EXPORT_SYMBOL_IF_KUNIT(nai_policy_check);
 
+/* The guest's own frames */
+
+static int nai_policy_check_port_tx(const struct net_device *port,
+				    struct netlink_ext_ack *extack)
+{
+	const struct Qdisc *q = rtnl_dereference(port->qdisc);
+
+	if (q && q->handle && strcmp(q->ops->id, "noqueue")) {
+		NL_SET_ERR_MSG_FMT(extack, "port %s has qdisc %s", port->name,
+				   q->ops->id);
+		return -EOPNOTSUPP;
+	}
+#ifdef CONFIG_NET_XGRESS
+	if (rcu_access_pointer(port->tcx_egress)) {
+		NL_SET_ERR_MSG_FMT(extack, "port %s has tc egress filters",
+				   port->name);
+		return -EOPNOTSUPP;
+	}
+#endif
+#ifdef CONFIG_NETFILTER_EGRESS
+	if (rcu_access_pointer(port->nf_hooks_egress)) {
+		NL_SET_ERR_MSG_FMT(extack, "port %s has netfilter egress rules",
+				   port->name);
+		return -EOPNOTSUPP;
+	}
+#endif
+	return 0;
+}
+
+/* The wire gets what the bridge does not know the place of. That must be where it
+ * floods to, and nobody else may depend on being flooded.
+ */
+static int nai_policy_check_flood(struct net_device *bridge,
+				  const struct net_device *port,
+				  struct netlink_ext_ack *extack)
+{
+	struct net_device *other;
+	struct list_head *iter;
+
+	if (!br_port_flag_is_set(port, BR_FLOOD)) {
+		NL_SET_ERR_MSG_FMT(extack,
+				   "the bridge floods no unicast to port %s",
+				   port->name);
+		return -EOPNOTSUPP;
+	}
+	if (!br_get_ageing_time(bridge)) {
+		NL_SET_ERR_MSG_FMT(extack, "bridge %s learns no addresses",
+				   bridge->name);
+		return -EOPNOTSUPP;
+	}
+	netdev_for_each_lower_dev(bridge, other, iter) {
+		if (other == port || br_port_flag_is_set(other, BR_LEARNING) ||
+		    !br_port_flag_is_set(other, BR_FLOOD))
+			continue;
+		NL_SET_ERR_MSG_FMT(extack,
+				   "bridge %s floods to %s and does not learn who is there",
+				   bridge->name, other->name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/**
+ * nai_policy_check_tx - would it bypass anything to send by a queue of the port?
+ * @port: of the lease, in a bridge with the tap
+ * @extack: names what was found
+ *
+ * What the tap and the bridge do to the guest's own frames nai_policy_check() has
+ * looked at. This is what the port does, and how the bridge finds others.
+ *
+ * Return: 0 or -EOPNOTSUPP.
+ */
+int nai_policy_check_tx(struct net_device *port,
+			struct netlink_ext_ack *extack)
+{
+	int err;
+
+	ASSERT_RTNL();
+
+	err = nai_policy_check_port_tx(port, extack);
+	if (err)
+		return err;
+	return nai_policy_check_flood(netdev_master_upper_dev_get(port), port,
+				      extack);
+}
+EXPORT_SYMBOL_IF_KUNIT(nai_policy_check_tx);
+
 /* Changes after the attach */
 
 static void nai_policy_recheck_fq(struct nai_fq *fq)
@@ -454,7 +541,9 @@ static void nai_policy_recheck_fq(struct nai_fq *fq)
 	if (!net_eq(dev_net(fq->core->port->dev), dev_net(tap)))
 		NL_SET_ERR_MSG(&extack, "its port left the network namespace");
 	else if (fq->terms.force ||
-		 !nai_policy_check(tap, fq->core, &extack))
+		 (!nai_policy_check(tap, fq->core, &extack) &&
+		  (!fq->tx ||
+		   !nai_policy_check_tx(fq->core->port->dev, &extack))))
 		return;
 
 	netdev_notice(tap, "queue %u loses its frame queue: %s\n",
@@ -481,11 +570,13 @@ static void nai_policy_recheck(struct work_struct *work)
 			if (!fq->lingers) {
 				nai_policy_recheck_fq(fq);
 				nai_fq_nudge(fq);
+				nai_tx_watch(fq);
 			} else if (time_after_eq(jiffies, fq->linger_until)) {
 				nai_linger_end(fq);
 			}
 		}
 	}
+	nai_fdb_mend();
 	rtnl_unlock();
 	if (again)
 		queue_delayed_work(nai_wq, &nai_policy_recheck_work,

@@ -47,6 +47,8 @@ def test_the_kernels_sentence_has_a_hint_of_its_own(sentence):
         ("MTU 9000 is above the 1500 of port eth0's queues", "mtu 1500"),
         ("no driver lends frame queues of this port here", "vhostaccel list"),
         ("the tap's queue has a lease already", "vhostaccel detach"),
+        ("bridge br-a learns no addresses", "without `--tx`"),
+        ("bridge br-a drops untagged frames on the way to tap vnet0", "bridge vlan"),
         ("ebtables or br_netfilter filters bridged frames", "nwfilter"),
     ],
 )

@@ -47,6 +47,7 @@ FQ = (
     ("reason", "u32"),
     ("stats", "nest"),
     ("linger", "u32"),
+    ("tx", "flag"),
 )
 STATS = (
     ("pad", "pad"),
@@ -65,6 +66,15 @@ STATS = (
     ("low-events", "uint"),
     ("empty-events", "uint"),
     ("resets", "uint"),
+    ("tx-packets", "uint"),
+    ("tx-bytes", "uint"),
+    ("tx-drops", "uint"),
+    ("tx-drop-spoof", "uint"),
+    ("tx-drop-vlan", "uint"),
+    ("tx-drop-header", "uint"),
+    ("tx-drop-stop", "uint"),
+    ("tx-tap", "uint"),
+    ("tx-full", "uint"),
 )
 PORT = (
     ("ifindex", "u32"),
@@ -73,6 +83,8 @@ PORT = (
     ("leased", "u32"),
     ("depth", "u32"),
     ("max-frame", "u32"),
+    ("tx-depth", "u32"),
+    ("tx-max-frame", "u32"),
 )
 CLIENT = (
     ("tap-ifindex", "u32"),

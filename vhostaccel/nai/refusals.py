@@ -50,6 +50,15 @@ _RULES: tuple[tuple[str, str], ...] = (
         _bypassed("the bridge's VLAN filter", "`bridge vlan` shows both ports"),
     ),
     (
+        r"floods no unicast to port|floods to \S+ and does not learn|learns no addresses",
+        "without `--tx` the guest sends through the bridge; with it nobody could tell "
+        "who is on the wire: `bridge -d link`, `ip -d link`; `--force` sends nevertheless",
+    ),
+    (
+        r"frame queues of this port do not send",
+        "without `--tx` the guest sends through the bridge",
+    ),
+    (
         r"isolated from each other|locked bridge port",
         _bypassed("that setting", "`bridge -d link` shows it"),
     ),

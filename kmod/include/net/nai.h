@@ -27,16 +27,20 @@ struct netlink_ext_ack;
  *   vhost dev->mutex > client->lock > RTNL > port->hw_mutex > fq->rx_lock
  *   vhost dev->mutex > client->lock > vhost vq->mutex > fq->rx_lock
  *
+ * What a lease sends has a lock of its own, tx_lock, in the place of rx_lock;
+ * the two are never held together.
+ *
  * RTNL and vq->mutex are never held together: the worker faults on guest memory
  * under vq->mutex, so its holder can be stalled by userspace for any time. For
  * the same reason no holder of RTNL or hw_mutex waits for a client->lock.
- * hw_mutex and rx_lock are leaves: no user access, no waiting for netdev.
+ * hw_mutex, rx_lock and tx_lock are leaves: no user access, no waiting for netdev.
  */
 
 /* Flags of struct nai_caps. */
 #define NAI_CAP_NO_HOL		BIT(0)	/* an empty queue drops, never blocks the port */
 #define NAI_CAP_CRC_STRIP	BIT(1)	/* frames come without FCS */
 #define NAI_CAP_HW_DROPS	BIT(2)	/* get_stats() can count hw_drop_overruns */
+#define NAI_CAP_TX		BIT(3)	/* queues send too: the tx_*() of the ops */
 
 #define NAI_CAP_REQUIRED	(NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP)
 
@@ -47,6 +51,8 @@ struct netlink_ext_ack;
  * @rx_depth: buffers one queue can hold
  * @rx_buf_len: bytes the hardware may write into one posted buffer, at worst
  * @rx_max_frame: longest frame delivered, enforced by hardware, without FCS
+ * @tx_depth: frames one queue can hold, with NAI_CAP_TX
+ * @tx_max_frame: longest frame it sends, without FCS, with NAI_CAP_TX
  */
 struct nai_caps {
 	u32 flags;
@@ -54,6 +60,8 @@ struct nai_caps {
 	u16 rx_depth;
 	u16 rx_buf_len;
 	u16 rx_max_frame;
+	u16 tx_depth;
+	u16 tx_max_frame;
 };
 
 /**
@@ -83,6 +91,16 @@ struct nai_rx_cpl {
 };
 
 /**
+ * struct nai_tx_buf - a frame for the hardware to send
+ * @dma: its address
+ * @len: bytes of it, ETH_ZLEN at least, without FCS
+ */
+struct nai_tx_buf {
+	dma_addr_t dma;
+	u16 len;
+};
+
+/**
  * struct nai_hw_stats - what the hardware counted since fq_alloc; never goes back
  * @hw_drop_overruns: frames dropped because no buffer was posted
  * @irqs: interrupts taken
@@ -96,7 +114,9 @@ struct nai_fq;
 struct nai_port;
 
 /**
- * struct nai_port_ops - what a provider implements; all are mandatory
+ * struct nai_port_ops - what a provider implements
+ *
+ * All are mandatory but for the tx_*(), which are together with NAI_CAP_TX.
  *
  * No function may take RTNL or call back into NAI unless it says so.
  */
@@ -122,15 +142,15 @@ struct nai_port_ops {
 	void (*match_del)(struct nai_fq *fq, const u8 *mac);
 
 	/**
-	 * @fq_start: leaves an empty ring and a masked interrupt. hw_mutex
+	 * @fq_start: leaves empty rings and a masked interrupt. hw_mutex
 	 * held, may sleep.
 	 */
 	int (*fq_start)(struct nai_fq *fq);
 	/**
 	 * @fq_stop: on return the hardware does not touch any posted buffer,
 	 * @rx_poll still returns what was completed, and nothing else is left
-	 * posted. Ends within 50 ms and may be repeated. hw_mutex held, may
-	 * sleep.
+	 * posted. The same goes for frames to send and @tx_poll. Ends within
+	 * 50 ms and may be repeated. hw_mutex held, may sleep.
 	 */
 	void (*fq_stop)(struct nai_fq *fq);
 
@@ -159,6 +179,19 @@ struct nai_port_ops {
 
 	/** @get_stats: hw_mutex held, may sleep. */
 	void (*get_stats)(struct nai_fq *fq, struct nai_hw_stats *stats);
+
+	/**
+	 * @tx_xmit: sends frames as they are, in order, and returns how many it
+	 * took, from the first. No interrupt comes of it. fq->tx_lock held; no
+	 * sleeping.
+	 */
+	unsigned int (*tx_xmit)(struct nai_fq *fq, const struct nai_tx_buf *bufs,
+				unsigned int n);
+	/**
+	 * @tx_poll: returns how many more of them were sent, in order, since
+	 * the last call. tx_lock held.
+	 */
+	unsigned int (*tx_poll)(struct nai_fq *fq);
 };
 
 /**
@@ -176,7 +209,7 @@ struct nai_port {
 	const struct nai_port_ops *ops;
 	struct nai_caps caps;
 
-	struct mutex hw_mutex; /* Innermost but for rx_lock. */
+	struct mutex hw_mutex; /* Innermost but for rx_lock and tx_lock. */
 	struct nai_port_core *core;
 };
 
@@ -196,7 +229,7 @@ void *nai_fq_priv(const struct nai_fq *fq);
 struct nai_port *nai_fq_port(const struct nai_fq *fq);
 bool nai_port_has_fqs(const struct nai_port *port);
 
-/* Client side: the worker of one receive virtqueue. */
+/* Client side: the worker of one receive virtqueue, and of its transmit one. */
 
 #define NAI_RX_BATCH	64
 
@@ -229,7 +262,7 @@ struct nai_client_ops {
 		      struct netlink_ext_ack *extack);
 	/**
 	 * @detach: stop using it. Context as of @attach. After return the
-	 * client makes no nai_rx_*() call on that queue.
+	 * client makes no nai_rx_*() or nai_tx_*() call on that queue.
 	 */
 	void (*detach)(void *priv, struct nai_fq *fq);
 	/**
@@ -267,6 +300,61 @@ void nai_rx_starved(struct nai_fq *fq);
 bool nai_rx_idle(struct nai_fq *fq);
 /* A frame was not delivered for a reason the client knows. */
 void nai_rx_drop(struct nai_fq *fq, enum nai_drop_reason reason);
+
+/* Sending: the worker of the same guest's transmit virtqueue, its vq->mutex held.
+ * The worker reads each byte of the guest's memory once: first the head, then,
+ * if that is to go by the queue, the rest to where nai_tx_begin() said.
+ */
+
+/* Flags of struct nai_tx_head. */
+#define NAI_TX_GSO		BIT(0)	/* longer than it may be on the wire */
+#define NAI_TX_CSUM		BIT(1)	/* the checksum is still to be filled in */
+
+/**
+ * struct nai_tx_head - what decides about a frame, in kernel memory
+ * @eth: its first bytes
+ * @len: of the whole frame, @eth included
+ * @csum_start: with NAI_TX_CSUM, where the sum begins
+ * @csum_offset: with NAI_TX_CSUM, where it goes, from there on
+ * @flags: NAI_TX_*
+ */
+struct nai_tx_head {
+	struct ethhdr eth;
+	size_t len;
+	u16 csum_start;
+	u16 csum_offset;
+	u16 flags;
+};
+
+/**
+ * enum nai_tx_path - what is to become of a frame
+ * @NAI_TX_QUEUE: the frame queue sends it
+ * @NAI_TX_TAP: the tap takes it, as without a lease
+ * @NAI_TX_DROPPED: it was, and counted
+ * @NAI_TX_FULL: the queue will; try again a little later
+ */
+enum nai_tx_path {
+	NAI_TX_QUEUE,
+	NAI_TX_TAP,
+	NAI_TX_DROPPED,
+	NAI_TX_FULL,
+};
+
+/* Frames that nai_tx_flush() may have been left to do. */
+#define NAI_TX_BATCH	64
+
+/* Does this lease send? The answer never changes. */
+bool nai_fq_sends(const struct nai_fq *fq);
+/* With NAI_TX_QUEUE, the frame goes to @data, behind it nothing is written;
+ * then, if all of it could be read, to nai_tx_commit().
+ */
+enum nai_tx_path nai_tx_begin(struct nai_fq *fq, const struct nai_tx_head *head,
+			      void **data);
+void nai_tx_commit(struct nai_fq *fq, const struct nai_tx_head *head);
+/* What was committed goes out now. Before the worker rests; true: not all did,
+ * again a little later.
+ */
+bool nai_tx_flush(struct nai_fq *fq);
 
 /* Any context: a failure that the client cannot go on with. Detaches soon, the
  * tap takes over; counted and told with the reason.

@@ -25,6 +25,10 @@ TRACE_DEFINE_ENUM(NAI_DROP_REASON_OVERSIZE);
 TRACE_DEFINE_ENUM(NAI_DROP_REASON_ERROR);
 TRACE_DEFINE_ENUM(NAI_DROP_REASON_DESCRIPTOR);
 TRACE_DEFINE_ENUM(NAI_DROP_REASON_DETACH);
+TRACE_DEFINE_ENUM(NAI_TX_DROP_REASON_SPOOF);
+TRACE_DEFINE_ENUM(NAI_TX_DROP_REASON_VLAN);
+TRACE_DEFINE_ENUM(NAI_TX_DROP_REASON_HEADER);
+TRACE_DEFINE_ENUM(NAI_TX_DROP_REASON_STOP);
 TRACE_DEFINE_ENUM(NAI_CONGESTION_NORMAL);
 TRACE_DEFINE_ENUM(NAI_CONGESTION_LOW);
 TRACE_DEFINE_ENUM(NAI_CONGESTION_EMPTY);
@@ -47,6 +51,13 @@ TRACE_DEFINE_ENUM(NAI_CONGESTION_EMPTY);
 		{ NAI_DROP_REASON_ERROR, "error" },	\
 		{ NAI_DROP_REASON_DESCRIPTOR, "descriptor" },\
 		{ NAI_DROP_REASON_DETACH, "detach" })
+
+#define nai_trace_tx_drop_name(value)			\
+	__print_symbolic(value,				\
+		{ NAI_TX_DROP_REASON_SPOOF, "spoof" },	\
+		{ NAI_TX_DROP_REASON_VLAN, "vlan" },	\
+		{ NAI_TX_DROP_REASON_HEADER, "header" },\
+		{ NAI_TX_DROP_REASON_STOP, "stop" })
 
 #define nai_trace_level_name(value)			\
 	__print_symbolic(value,				\
@@ -196,6 +207,28 @@ TRACE_EVENT(nai_drop,
 
 	TP_printk("id=%u reason=%s frames=%u", __entry->id,
 		  nai_trace_drop_name(__entry->reason),
+		  __entry->frames)
+);
+
+TRACE_EVENT(nai_tx_drop,
+
+	TP_PROTO(u32 id, int reason, unsigned int frames),
+	TP_ARGS(id, reason, frames),
+
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(int, reason)
+		__field(unsigned int, frames)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->reason = reason;
+		__entry->frames = frames;
+	),
+
+	TP_printk("id=%u reason=%s frames=%u", __entry->id,
+		  nai_trace_tx_drop_name(__entry->reason),
 		  __entry->frames)
 );
 

@@ -87,6 +87,22 @@ enum nai_drop_reason {
 	NAI_DROP_REASON_DETACH,
 };
 
+/**
+ * enum nai_tx_drop_reason - Why a frame that the guest sent did not leave by
+ *   its queue, nor by the tap.
+ * @NAI_TX_DROP_REASON_SPOOF: Its source is not the address of the lease.
+ * @NAI_TX_DROP_REASON_VLAN: It has a VLAN tag.
+ * @NAI_TX_DROP_REASON_HEADER: What its virtio-net header says about the
+ *   checksum cannot be.
+ * @NAI_TX_DROP_REASON_STOP: The queue was stopped before it was sent.
+ */
+enum nai_tx_drop_reason {
+	NAI_TX_DROP_REASON_SPOOF,
+	NAI_TX_DROP_REASON_VLAN,
+	NAI_TX_DROP_REASON_HEADER,
+	NAI_TX_DROP_REASON_STOP,
+};
+
 enum {
 	NAI_A_FQ_ID = 1,
 	NAI_A_FQ_PORT_IFINDEX,
@@ -105,6 +121,7 @@ enum {
 	NAI_A_FQ_REASON,
 	NAI_A_FQ_STATS,
 	NAI_A_FQ_LINGER,
+	NAI_A_FQ_TX,
 
 	__NAI_A_FQ_MAX,
 	NAI_A_FQ_MAX = (__NAI_A_FQ_MAX - 1)
@@ -127,6 +144,15 @@ enum {
 	NAI_A_STATS_LOW_EVENTS,
 	NAI_A_STATS_EMPTY_EVENTS,
 	NAI_A_STATS_RESETS,
+	NAI_A_STATS_TX_PACKETS,
+	NAI_A_STATS_TX_BYTES,
+	NAI_A_STATS_TX_DROPS,
+	NAI_A_STATS_TX_DROP_SPOOF,
+	NAI_A_STATS_TX_DROP_VLAN,
+	NAI_A_STATS_TX_DROP_HEADER,
+	NAI_A_STATS_TX_DROP_STOP,
+	NAI_A_STATS_TX_TAP,
+	NAI_A_STATS_TX_FULL,
 
 	__NAI_A_STATS_MAX,
 	NAI_A_STATS_MAX = (__NAI_A_STATS_MAX - 1)
@@ -139,6 +165,8 @@ enum {
 	NAI_A_PORT_LEASED,
 	NAI_A_PORT_DEPTH,
 	NAI_A_PORT_MAX_FRAME,
+	NAI_A_PORT_TX_DEPTH,
+	NAI_A_PORT_TX_MAX_FRAME,
 
 	__NAI_A_PORT_MAX,
 	NAI_A_PORT_MAX = (__NAI_A_PORT_MAX - 1)
