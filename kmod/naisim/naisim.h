@@ -35,6 +35,9 @@ enum naisim_knob {
 	NAISIM_KNOB_DUPLICATE,
 	NAISIM_KNOB_RX_ERROR,
 	NAISIM_KNOB_CSUM_OK,
+	NAISIM_KNOB_TX_STALL,
+	NAISIM_KNOB_TX_REFUSE,
+	NAISIM_KNOB_TX_EXCESS,
 	NAISIM_KNOBS,
 };
 
@@ -50,6 +53,8 @@ enum naisim_count {
 	NAISIM_NO_LINK,
 	NAISIM_TX_FRAMES,
 	NAISIM_TX_DROPS,
+	NAISIM_FQ_TX_FRAMES,
+	NAISIM_FQ_TX_DROPS,
 	NAISIM_HELD_LOST,
 	NAISIM_LATE_WRITES,
 	NAISIM_LIES,
@@ -91,7 +96,25 @@ struct naisim_late {
 };
 
 /**
- * struct naisim_queue - a receive queue that can be lent
+ * struct naisim_tx - the sending side of a queue
+ * @ring: NAISIM_DEPTH descriptors, allocated while on lease
+ * @next_to_use: first descriptor that is free; tx_lock
+ * @next_to_clean: oldest that was not returned; tx_lock
+ * @tail: published up to here; the driver writes, the engine reads
+ * @done: sent up to here; the engine writes, the driver reads
+ * @head: the engine's; the queue's lock
+ */
+struct naisim_tx {
+	struct nai_tx_buf *ring;
+	u32 next_to_use;
+	u32 next_to_clean;
+	u32 tail;
+	u32 done;
+	u32 head;
+};
+
+/**
+ * struct naisim_queue - a queue that can be lent
  * @sim: backlink
  * @fq: the lease, or NULL
  * @ring: NAISIM_DEPTH descriptors, allocated while on lease
@@ -103,6 +126,7 @@ struct naisim_late {
  * @irq: raises the interrupt
  * @irqs: interrupts taken
  * @drops: frames that found no buffer
+ * @tx: what it sends by
  * @lock: guards what follows
  * @head: written up to here
  * @held: completions that are kept back
@@ -121,6 +145,7 @@ struct naisim_queue {
 	struct irq_work irq;
 	atomic64_t irqs;
 	atomic64_t drops;
+	struct naisim_tx tx;
 
 	spinlock_t lock; /* Held over every write to a posted buffer. */
 	u32 head;
@@ -211,6 +236,16 @@ static inline void naisim_count(struct naisim *sim, enum naisim_count count)
 int naisim_engine(void *data);
 netdev_tx_t naisim_cable_send(struct naisim *sim, struct sk_buff *skb);
 void naisim_queue_release(struct naisim_queue *queue);
+
+/* naisim_tx.c */
+int naisim_tx_alloc(struct naisim_queue *queue);
+void naisim_tx_free(struct naisim_queue *queue);
+void naisim_tx_reset(struct naisim_queue *queue);
+unsigned int naisim_tx_xmit(struct nai_fq *fq, const struct nai_tx_buf *bufs,
+			    unsigned int n);
+unsigned int naisim_tx_poll(struct nai_fq *fq);
+bool naisim_tx_pending(struct naisim *sim);
+bool naisim_tx_run(struct naisim *sim);
 
 /* naisim_port.c */
 extern const struct nai_port_ops naisim_port_ops;

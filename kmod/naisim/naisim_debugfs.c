@@ -28,6 +28,10 @@
  *
  * rx_error, csum_ok: the completion has NAI_RX_ERR, NAI_RX_CSUM_OK.
  *
+ * tx_refuse: the queue takes nothing to send this time.
+ *
+ * tx_excess: it claims to have sent more than it was given.
+ *
  * lasting:
  *
  * stop_delay_us: fq_stop() finds a buffer that the engine is going to write this
@@ -38,8 +42,11 @@
  * stop_lies: fq_stop() does not wait. The buffer is written all the same, when
  * it belongs to somebody else.
  *
- * engine_delay_us: the engine pauses before each frame. A late write waits for
- * the end of a pause.
+ * engine_delay_us: the engine pauses before each frame, and after those that it
+ * sends. A late write waits for the end of a pause.
+ *
+ * tx_stall: the engine sends nothing of what the frame queues hold. When it is
+ * stopped a queue loses it.
  *
  * reset: any write resets the port. counters: a name and a number a line.
  *
@@ -69,6 +76,9 @@ static const char * const naisim_knob_names[] = {
 	[NAISIM_KNOB_DUPLICATE]		= "duplicate",
 	[NAISIM_KNOB_RX_ERROR]		= "rx_error",
 	[NAISIM_KNOB_CSUM_OK]		= "csum_ok",
+	[NAISIM_KNOB_TX_STALL]		= "tx_stall",
+	[NAISIM_KNOB_TX_REFUSE]		= "tx_refuse",
+	[NAISIM_KNOB_TX_EXCESS]		= "tx_excess",
 };
 
 /* Frames from the wire: wire_frames is the sum of the port_, fq_ and no_link
@@ -85,6 +95,8 @@ static const char * const naisim_count_names[] = {
 	[NAISIM_NO_LINK]	= "no_link",
 	[NAISIM_TX_FRAMES]	= "tx_frames",
 	[NAISIM_TX_DROPS]	= "tx_drops",
+	[NAISIM_FQ_TX_FRAMES]	= "fq_tx_frames",
+	[NAISIM_FQ_TX_DROPS]	= "fq_tx_drops",
 	[NAISIM_HELD_LOST]	= "held_lost",
 	[NAISIM_LATE_WRITES]	= "late_writes",
 	[NAISIM_LIES]		= "lies",

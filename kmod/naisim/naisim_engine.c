@@ -295,10 +295,11 @@ static void naisim_receive(struct naisim *sim, struct sk_buff *skb)
 
 /* The thread */
 
-static bool naisim_has_work(const struct naisim *sim)
+static bool naisim_has_work(struct naisim *sim)
 {
 	return !skb_queue_empty_lockless(&sim->cable) ||
-	       atomic_read(&sim->late) || kthread_should_stop();
+	       atomic_read(&sim->late) || naisim_tx_pending(sim) ||
+	       kthread_should_stop();
 }
 
 static void naisim_pause(struct naisim *sim)
@@ -313,18 +314,27 @@ int naisim_engine(void *data)
 {
 	struct naisim *sim = data;
 	struct sk_buff *skb;
+	bool sent;
 
 	while (!kthread_should_stop()) {
 		if (atomic_read(&sim->late))
 			naisim_finish_late(sim);
+		sent = naisim_tx_run(sim);
+		if (sent)
+			naisim_pause(sim);
 		skb = skb_dequeue(&sim->cable);
 		if (skb) {
 			naisim_cable_wake(sim);
 			naisim_pause(sim);
 			naisim_receive(sim, skb);
 			cond_resched();
+		} else if (sent) {
+			cond_resched();
 		} else if (atomic_read(&sim->late)) {
 			usleep_range(20, 50);
+		} else if (naisim_tx_pending(sim)) {
+			/* It stalls, until it is told not to. */
+			usleep_range(200, 500);
 		} else {
 			wait_event_idle(sim->work, naisim_has_work(sim));
 		}

@@ -68,11 +68,14 @@ static void naisim_set_caps(struct naisim *sim)
 {
 	struct nai_caps *caps = &sim->nai.caps;
 
-	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS;
+	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS |
+		      NAI_CAP_TX;
 	caps->max_fqs = sim->nr_queues;
 	caps->rx_depth = NAISIM_DEPTH;
 	caps->rx_buf_len = NAISIM_BUF_LEN;
 	caps->rx_max_frame = NAISIM_MAX_FRAME;
+	caps->tx_depth = NAISIM_DEPTH;
+	caps->tx_max_frame = NAISIM_MAX_FRAME;
 }
 
 static struct naisim *naisim_create(struct platform_device *pdev)

@@ -128,6 +128,7 @@ static int naisim_fq_start(struct nai_fq *fq)
 	queue->done = 0;
 	queue->head = 0;
 	queue->held = 0;
+	naisim_tx_reset(queue);
 	queue->enabled = true;
 	spin_unlock(&queue->lock);
 	WRITE_ONCE(queue->armed, false);
@@ -240,6 +241,11 @@ static int naisim_fq_alloc(struct nai_port *port, struct nai_fq *fq,
 	queue->ring = kvcalloc(NAISIM_DEPTH, sizeof(*queue->ring), GFP_KERNEL);
 	if (!queue->ring)
 		return -ENOMEM;
+	if (naisim_tx_alloc(queue)) {
+		kvfree(queue->ring);
+		queue->ring = NULL;
+		return -ENOMEM;
+	}
 
 	atomic64_set(&queue->drops, 0);
 	atomic64_set(&queue->irqs, 0);
@@ -257,6 +263,7 @@ static void naisim_fq_free(struct nai_fq *fq)
 
 	WRITE_ONCE(queue->fq, NULL);
 	irq_work_sync(&queue->irq);
+	naisim_tx_free(queue);
 	kvfree(queue->ring);
 	queue->ring = NULL;
 }
@@ -332,6 +339,8 @@ const struct nai_port_ops naisim_port_ops = {
 	.irq_arm	= naisim_irq_arm,
 	.irq_mask	= naisim_irq_mask,
 	.get_stats	= naisim_get_stats,
+	.tx_xmit	= naisim_tx_xmit,
+	.tx_poll	= naisim_tx_poll,
 };
 
 void naisim_queues_init(struct naisim *sim)

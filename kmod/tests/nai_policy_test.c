@@ -21,6 +21,24 @@ static const u8 nai_test_mac[ETH_ALEN] = { 0x02, 0, 0, 0, 0, 0x01 };
 
 /* rtnetlink */
 
+static void nai_policy_set_ageing(struct nai_test *ctx, u32 time)
+{
+	struct net_device *bridge = dev_get_by_name(&init_net, NAI_TEST_BRIDGE);
+	struct nlattr *info, *data;
+	struct sk_buff *skb;
+
+	skb = nai_test_link(ctx->test, RTM_NEWLINK, 0, AF_UNSPEC,
+			      bridge->ifindex);
+	dev_put(bridge);
+	info = nla_nest_start(skb, IFLA_LINKINFO);
+	nla_put_string(skb, IFLA_INFO_KIND, "bridge");
+	data = nla_nest_start(skb, IFLA_INFO_DATA);
+	nla_put_u32(skb, IFLA_BR_AGEING_TIME, time);
+	nla_nest_end(skb, data);
+	nla_nest_end(skb, info);
+	nai_test_rtnl(ctx->test, skb);
+}
+
 static void nai_policy_set_brport(struct kunit *test, struct net_device *dev,
 				  u16 attr, u8 value)
 {
@@ -56,6 +74,7 @@ struct nai_policy_case {
 	void (*set)(struct nai_test *ctx);
 	void (*clear)(struct nai_test *ctx);
 	const char *message;
+	const char *tx_message;	/* to a lease that sends, without @message */
 };
 
 static void nai_policy_apart(struct nai_test *ctx)
@@ -271,6 +290,38 @@ static void nai_policy_nf_bpf(struct nai_test *ctx)
 	nai_policy_nf_forward(ctx);
 }
 
+static void nai_policy_port_nf_egress(struct nai_test *ctx)
+{
+	nai_policy_add_hook(ctx, NFPROTO_NETDEV, NF_NETDEV_EGRESS, ctx->dev);
+}
+
+static void nai_policy_port_no_flood(struct nai_test *ctx)
+{
+	nai_policy_set_brport(ctx->test, ctx->dev, IFLA_BRPORT_UNICAST_FLOOD, 0);
+}
+
+static void nai_policy_port_no_learning(struct nai_test *ctx)
+{
+	nai_policy_set_brport(ctx->test, ctx->dev, IFLA_BRPORT_LEARNING, 0);
+}
+
+static void nai_policy_tap_no_learning(struct nai_test *ctx)
+{
+	nai_policy_set_brport(ctx->test, ctx->tap, IFLA_BRPORT_LEARNING, 0);
+}
+
+/* As libvirt does where it manages the table itself. */
+static void nai_policy_tap_managed(struct nai_test *ctx)
+{
+	nai_policy_tap_no_learning(ctx);
+	nai_policy_set_brport(ctx->test, ctx->tap, IFLA_BRPORT_UNICAST_FLOOD, 0);
+}
+
+static void nai_policy_no_ageing(struct nai_test *ctx)
+{
+	nai_policy_set_ageing(ctx, 0);
+}
+
 static const struct nai_policy_case nai_policy_cases[] = {
 	{ "nothing" },
 	{ "tap not in the bridge", nai_policy_apart, NULL,
@@ -298,7 +349,8 @@ static const struct nai_policy_case nai_policy_cases[] = {
 	{ "MTU of the port alone", nai_policy_long_port_mtu },
 	{ "qdisc of the tap", nai_policy_root_qdisc, NULL,
 	  "tap naitesttap has qdisc pfifo" },
-	{ "qdisc of the port", nai_policy_port_qdisc },
+	{ "qdisc of the port", nai_policy_port_qdisc, NULL, NULL,
+	  "port naitestport has qdisc pfifo" },
 	{ "clsact of the tap", nai_policy_tap_clsact, NULL,
 	  "tap naitesttap has tc egress filters" },
 	{ "ingress of the tap", nai_policy_tap_ingress, NULL,
@@ -315,6 +367,17 @@ static const struct nai_policy_case nai_policy_cases[] = {
 	  nai_policy_del_hook, "tap naitesttap has netfilter egress rules" },
 	{ "netfilter ingress of the port", nai_policy_port_nf_ingress,
 	  nai_policy_del_hook, "port naitestport has netfilter ingress rules" },
+	{ "netfilter egress of the port", nai_policy_port_nf_egress,
+	  nai_policy_del_hook, NULL,
+	  "port naitestport has netfilter egress rules" },
+	{ "port not flooded", nai_policy_port_no_flood, NULL, NULL,
+	  "the bridge floods no unicast to port naitestport" },
+	{ "nobody learned at the port", nai_policy_port_no_learning },
+	{ "nobody learned at the tap", nai_policy_tap_no_learning, NULL, NULL,
+	  "bridge naitestbr floods to naitesttap and does not learn who is there" },
+	{ "nobody learned at the tap, nor flooded", nai_policy_tap_managed },
+	{ "no ageing time", nai_policy_no_ageing, NULL, NULL,
+	  "bridge naitestbr learns no addresses" },
 	{ "netfilter of the bridge, forward", nai_policy_nf_forward,
 	  nai_policy_del_hook,
 	  "ebtables or br_netfilter filters bridged frames" },
@@ -359,6 +422,19 @@ static void nai_policy_expect(struct nai_test *ctx, const char *message)
 			   message ? : "nothing");
 }
 
+static void nai_policy_expect_tx(struct nai_test *ctx, const char *message)
+{
+	struct netlink_ext_ack extack = {};
+	int err;
+
+	rtnl_lock();
+	err = nai_policy_check_tx(ctx->dev, &extack);
+	rtnl_unlock();
+	KUNIT_EXPECT_EQ(ctx->test, err, message ? -EOPNOTSUPP : 0);
+	KUNIT_EXPECT_STREQ(ctx->test, extack._msg ? : "nothing",
+			   message ? : "nothing");
+}
+
 static void nai_policy_found(struct kunit *test)
 {
 	const struct nai_policy_case *given = test->param_value;
@@ -369,9 +445,12 @@ static void nai_policy_found(struct kunit *test)
 	if (given->set)
 		given->set(ctx);
 	nai_policy_expect(ctx, given->message);
+	if (!given->message)
+		nai_policy_expect_tx(ctx, given->tx_message);
 	if (given->clear) {
 		given->clear(ctx);
 		nai_policy_expect(ctx, NULL);
+		nai_policy_expect_tx(ctx, NULL);
 	}
 }
 
