@@ -65,7 +65,7 @@
 
 #include <net/nai.h>
 
-#include "net_nai.h"
+#include "net_nai_priv.h"
 
 /* What a guest may negotiate. All that vhost-net offers, spelt out so that a
  * feature to come which changes the ring or the header is refused here until
@@ -90,33 +90,6 @@
 #define VHOST_NAI_DELIVERED	BIT(1)
 #define VHOST_NAI_STOP		BIT(2)
 #define VHOST_NAI_STARVED	BIT(3)	/* no descriptor for it */
-
-/* Devices of one guest. Its flood comes in by one of them and the answers go
- * out by another.
- */
-struct vhost_nai_guest {
-	struct list_head list;
-	/* The guest's process. Only compared: every user is a device that holds
-	 * the mm, so no other can have the same address.
-	 */
-	const struct mm_struct *mm;
-	unsigned int users;
-	atomic64_t saturated_until;	/* ktime_get_ns() */
-};
-
-/* A vhost-net device with a tap as backend. */
-struct vhost_nai {
-	struct vhost_net *net;
-	struct socket *sock;	/* the backend when registered, only compared */
-	struct vhost_nai_guest *guest;
-	struct hrtimer tx_timer;
-
-	/* Under the receive virtqueue's mutex. */
-	struct nai_client *client;
-	struct nai_fq *fq;
-	enum nai_congestion level;
-	struct nai_frame frames[NAI_RX_BATCH];
-};
 
 /* What a run of the receive worker has done so far, the tap's part included. */
 struct vhost_nai_run {
@@ -233,11 +206,6 @@ static bool vhost_nai_guest_is_saturated(const struct vhost_nai_guest *guest)
 }
 
 /* Reception */
-
-static size_t vhost_nai_hlen(const struct vhost_net_virtqueue *nvq)
-{
-	return nvq->vhost_hlen ?: nvq->sock_hlen;
-}
 
 /* Put a frame and its header into the guest's buffers, @iovs in vq->iov. */
 static bool vhost_nai_copy(struct vhost_net_virtqueue *nvq,
@@ -563,6 +531,8 @@ static int vhost_nai_attach(void *priv, struct nai_fq *fq,
 		static_branch_dec(&vhost_nai_key);
 		return err;
 	}
+	if (nai_fq_sends(fq))
+		vhost_nai_tx_use(nai, fq);
 	vhost_poll_queue(&vq->poll);
 	return 0;
 }
@@ -576,6 +546,7 @@ static void vhost_nai_detach(void *priv, struct nai_fq *fq)
 	nvq->nai = NULL;
 	nai->fq = NULL;
 	mutex_unlock(&nvq->vq.mutex);
+	vhost_nai_tx_use(nai, NULL);
 	static_branch_dec(&vhost_nai_key);
 	/* The tap's poll is off if the last run left it to the frame queue. */
 	vhost_poll_queue(&nvq->vq.poll);
@@ -730,8 +701,12 @@ void vhost_nai_features_changed(struct vhost_net_virtqueue *nvq)
 	lockdep_assert_held(&n->dev.mutex);
 	lockdep_assert_held(&nvq->vq.mutex);
 
-	if (nvq != &n->vqs[VHOST_NET_VQ_RX] || !nai || vhost_nai_is_fit(nvq))
+	if (!nai || vhost_nai_is_fit(nvq))
 		return;
+	if (nvq != &n->vqs[VHOST_NET_VQ_RX]) {
+		nai->tx_fq = NULL;
+		return;
+	}
 	nvq->nai = NULL;
 	vhost_poll_queue(&nvq->vq.poll);
 	nai_client_fail(nai->client, NAI_DETACH_REASON_FEATURES);

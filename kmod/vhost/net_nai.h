@@ -12,7 +12,16 @@
 
 #include "net.h"
 
+struct iov_iter;
 struct socket;
+
+/* What became of a frame of the transmit virtqueue. */
+enum vhost_nai_tx {
+	VHOST_NAI_TX_TAP,	/* nothing: it is the tap's */
+	VHOST_NAI_TX_AGAIN,	/* nothing: the tap's batch is to leave before */
+	VHOST_NAI_TX_DONE,	/* sent by a frame queue, or dropped */
+	VHOST_NAI_TX_LATER,	/* a timer runs the worker for it again */
+};
 
 #if IS_ENABLED(CONFIG_VHOST_NET_NAI)
 
@@ -42,6 +51,9 @@ void vhost_nai_rx(struct vhost_net *net, bool tap_empty, int pkts,
 		  size_t total_len);
 void __vhost_nai_rx_starved(struct vhost_net_virtqueue *nvq);
 bool __vhost_nai_tx_defer(struct vhost_net_virtqueue *nvq, size_t sent);
+enum vhost_nai_tx __vhost_nai_tx(struct vhost_net_virtqueue *nvq,
+				 struct iov_iter *from);
+void __vhost_nai_tx_flush(struct vhost_net_virtqueue *nvq);
 
 /* Does this receive virtqueue have a frame queue? vq mutex held; the answer
  * holds until it is dropped.
@@ -74,6 +86,22 @@ static inline bool vhost_nai_tx_defer(struct vhost_net_virtqueue *nvq,
 {
 	return static_branch_unlikely(&vhost_nai_key) &&
 	       __vhost_nai_tx_defer(nvq, sent);
+}
+
+/* A frame of the guest's, behind vhost's own header if it has one. */
+static inline enum vhost_nai_tx vhost_nai_tx(struct vhost_net_virtqueue *nvq,
+					     struct iov_iter *from)
+{
+	if (!static_branch_unlikely(&vhost_nai_key) || !nvq->nai)
+		return VHOST_NAI_TX_TAP;
+	return __vhost_nai_tx(nvq, from);
+}
+
+/* The frames of this run so far are to leave. */
+static inline void vhost_nai_tx_flush(struct vhost_net_virtqueue *nvq)
+{
+	if (static_branch_unlikely(&vhost_nai_key) && nvq->nai)
+		__vhost_nai_tx_flush(nvq);
 }
 
 #else
@@ -117,6 +145,16 @@ static inline bool vhost_nai_tx_defer(struct vhost_net_virtqueue *nvq,
 				      size_t sent)
 {
 	return false;
+}
+
+static inline enum vhost_nai_tx vhost_nai_tx(struct vhost_net_virtqueue *nvq,
+					     struct iov_iter *from)
+{
+	return VHOST_NAI_TX_TAP;
+}
+
+static inline void vhost_nai_tx_flush(struct vhost_net_virtqueue *nvq)
+{
 }
 
 #endif /* CONFIG_VHOST_NET_NAI */
