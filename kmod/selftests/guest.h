@@ -102,6 +102,7 @@ struct guest {
 	/* As told on the command line. */
 	char tap_name[16];
 	__u8 mac[ETH_ALEN];
+	__u8 peer[ETH_ALEN];	/* whom guest_send() sends to */
 	unsigned int port;	/* ifindex, 0: never attach by itself */
 	unsigned int num;
 	unsigned int buf_len;
@@ -109,6 +110,7 @@ struct guest {
 	bool echo;
 	bool vhost_header;
 	bool force;
+	bool tx;		/* a lease is to send */
 
 	int vhost, tap, mem;
 	unsigned int tap_ifindex;
@@ -157,6 +159,9 @@ int guest_attach(struct guest *g);
 void ring_init(struct guest *g, struct queue *q);
 void ring_fill(struct guest *g, struct queue *q);
 void ring_reset(struct guest *g, struct queue *q);
+__u8 *ring_room(struct guest *g, struct queue *q, unsigned int *head);
+void ring_send(struct guest *g, struct queue *q, unsigned int head, size_t len);
+void ring_publish(struct guest *g, struct queue *q, __u16 old);
 void ring_check_stopped(struct guest *g, struct queue *q);
 __u8 *buf_of(const struct guest *g, const struct queue *q, unsigned int i);
 size_t header_len(const struct guest *g);
@@ -173,6 +178,9 @@ void op_owner(struct guest *g, unsigned long n);
 void op_readonly(struct guest *g, unsigned long on);
 void op_log(struct guest *g, unsigned long n);
 void op_userfault(struct guest *g, unsigned long on);
+
+/* guest_tx.c: what a driver sends by itself */
+int guest_send(struct guest *g, unsigned int kind, unsigned long n);
 
 /* guest_fuzz.c: the hostile side */
 void op_fuzz(struct guest *g, unsigned int seconds, unsigned int seed);

@@ -109,7 +109,8 @@ static bool wants_kick(const struct guest *g, struct queue *q, __u16 old)
 	return vring_need_event(event, q->avail_idx, old);
 }
 
-static void publish(struct guest *g, struct queue *q, __u16 old)
+/* What was made available since @old. */
+void ring_publish(struct guest *g, struct queue *q, __u16 old)
 {
 	__atomic_store_n(&q->avail->idx, q->avail_idx, __ATOMIC_RELEASE);
 	if (q->avail_idx != old && wants_kick(g, q, old)) {
@@ -136,7 +137,24 @@ void ring_fill(struct guest *g, struct queue *q)
 	for (i = 0; i < q->num; i++)
 		if (q->owner[i] == HEAD_GUEST)
 			give(q, i);
-	publish(g, q, old);
+	ring_publish(g, q, old);
+}
+
+/* Return: a buffer that the guest may fill and send, or NULL. */
+__u8 *ring_room(struct guest *g, struct queue *q, unsigned int *head)
+{
+	for (*head = 0; *head < q->num; ++*head)
+		if (q->owner[*head] == HEAD_GUEST)
+			return q->on ? buf_of(g, q, *head) : NULL;
+	return NULL;
+}
+
+/* To be published. */
+void ring_send(struct guest *g, struct queue *q, unsigned int head, size_t len)
+{
+	q->desc[head].len = len;
+	give(q, head);
+	g->counts.tx++;
 }
 
 /* Return: whether it is a head that was to come back. */
@@ -241,7 +259,7 @@ static void answer(struct guest *g, const __u8 *data, size_t len)
 	f->stream |= htobe16(FRAME_ANSWER);
 	q->desc[i].len = hlen + len;
 	give(q, i);
-	publish(g, q, old);
+	ring_publish(g, q, old);
 	g->counts.tx++;
 }
 

@@ -271,6 +271,8 @@ int guest_attach(struct guest *g)
 	nai_attach_req_set_mac(req, g->mac, ETH_ALEN);
 	if (g->force)
 		nai_attach_req_set_force(req);
+	if (g->tx)
+		nai_attach_req_set_tx(req);
 	/* Now and then the queue outlives the guest, until that goes on. */
 	if (!(random() % 4))
 		nai_attach_req_set_linger(req, 1 + random() % 2);

@@ -50,6 +50,11 @@ def fuzz_mergeable(cfg):
     _fuzz(cfg, "--mergeable", "--buffer", 512, "--event-idx", seed=SEED + 1)
 
 
+def fuzz_sending(cfg):
+    """The same with a lease that sends."""
+    _fuzz(cfg, "--tx", seed=SEED + 2)
+
+
 def fuzz_and_reset(cfg):
     """The same while the port is reset again and again."""
     cfg.setup()
@@ -57,7 +62,7 @@ def fuzz_and_reset(cfg):
     hostile = Guest(cfg, port=True)
     hostile.do("attach")
     flood = Flood(cfg, hostile, b=30)
-    hostile.tell(f"fuzz {SECONDS // 2 + 1} {SEED + 2}")
+    hostile.tell(f"fuzz {SECONDS // 2 + 1} {SEED + 3}")
     for _ in range(10 * SECONDS):
         cfg.knob("stop_delay_us", random.choice((0, 0, 300)))
         cfg.reset()
@@ -75,7 +80,7 @@ def fuzz_and_kill(cfg):
         hostile = Guest(cfg, port=True)
         hostile.do("attach")
         flood = Flood(cfg, hostile, t=1)
-        hostile.tell(f"fuzz 5 {SEED + 3 + i}")
+        hostile.tell(f"fuzz 5 {SEED + 4 + i}")
         flood.wait()
         hostile.kill()
         cfg.await_end(hostile)
@@ -84,7 +89,8 @@ def fuzz_and_kill(cfg):
 def main():
     cfg = NaiEnv(__file__)
     ksft_pr(f"KSFT_FUZZ_SEED={SEED} repeats this run")
-    ksft_run([fuzz, fuzz_mergeable, fuzz_and_reset, fuzz_and_kill], args=(cfg, ))
+    ksft_run([fuzz, fuzz_mergeable, fuzz_sending, fuzz_and_reset, fuzz_and_kill],
+             args=(cfg, ))
     ksft_exit()
 
 

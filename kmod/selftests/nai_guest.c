@@ -28,6 +28,8 @@ static const struct option options[] = {
 	{ "vhost-header", no_argument, NULL, 'H' },
 	{ "echo", no_argument, NULL, 'e' },
 	{ "force", no_argument, NULL, 'f' },
+	{ "tx", no_argument, NULL, 'T' },
+	{ "peer", required_argument, NULL, 'P' },
 	{}
 };
 
@@ -52,6 +54,10 @@ static void parse(struct guest *g, int argc, char **argv)
 			break;
 		case 'm':
 			if (!frame_parse_mac(optarg, g->mac))
+				usage();
+			break;
+		case 'P':
+			if (!frame_parse_mac(optarg, g->peer))
 				usage();
 			break;
 		case 'p':
@@ -84,6 +90,9 @@ static void parse(struct guest *g, int argc, char **argv)
 			break;
 		case 'f':
 			g->force = true;
+			break;
+		case 'T':
+			g->tx = true;
 			break;
 		default:
 			usage();
@@ -218,6 +227,8 @@ static void obey(struct guest *g, const char *line)
 	}
 	if (!strcmp(name, "fuzz"))
 		op_fuzz(g, n, seed);
+	else if (!strcmp(name, "send"))
+		err = guest_send(g, n, seed);
 	else if (!strcmp(name, "attach"))
 		err = guest_attach(g);
 	else if (!strcmp(name, "drain"))
