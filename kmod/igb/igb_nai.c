@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Receive queues of an 82576 on lease: igb as a provider of frame queues.
+ * Queues of an 82576 on lease: igb as a provider of frame queues. What they send
+ * by is in igb_nai_tx.c.
  *
  * DOC: pool mode
  *
@@ -36,9 +37,9 @@
 
 #include "igb.h"
 #include "igb_nai.h"
+#include "igb_nai_queue.h"
 
 #define IGB_NAI_MAX_QUEUES	7	/* pools beside the port's own */
-#define IGB_NAI_DESCS		256
 #define IGB_NAI_BUF_LEN		IGB_RXBUFFER_2048
 /* With FCS: a VLAN tag on a full frame just fits. */
 #define IGB_NAI_RLPML		MAXIMUM_ETHERNET_VLAN_SIZE
@@ -46,44 +47,6 @@
 #define IGB_NAI_SETTLE_US	1000
 #define IGB_NAI_POLL_US		10000
 #define IGB_NAI_RQDPC_MASK	0xfff
-
-/**
- * struct igb_nai_queue - a receive queue that can be lent
- * @adapter: backlink
- * @fq: the lease, or NULL
- * @index: number of the queue, of its pool, and of its vector among the pools'
- * @desc: descriptor ring, allocated while on lease
- * @dma: address of @desc
- * @slots: the core's slot of the buffer in each descriptor
- * @next_to_use: first descriptor that is free
- * @next_to_clean: oldest posted descriptor
- * @partial: the last descriptor did not end a frame
- * @running: between start and stop
- * @irq: number of the requested interrupt, or 0
- * @eims: its bit in EIMS, EIMC and EICR
- * @irqs: interrupts taken
- * @drops: what RQDPC has counted
- * @name: of the interrupt
- */
-struct igb_nai_queue {
-	struct igb_adapter *adapter;
-	struct nai_fq *fq;
-	u8 index;
-
-	union e1000_adv_rx_desc *desc;
-	dma_addr_t dma;
-	u16 slots[IGB_NAI_DESCS];
-	u16 next_to_use;
-	u16 next_to_clean;
-	bool partial;
-	bool running;
-
-	int irq;
-	u32 eims;
-	atomic64_t irqs;
-	u64 drops;
-	char name[IFNAMSIZ + 8];
-};
 
 /**
  * struct igb_nai - a port that lends queues
@@ -321,12 +284,6 @@ static bool igb_nai_irq_arm(struct nai_fq *fq)
 
 /* Ring */
 
-static u16 igb_nai_next(u16 i)
-{
-	return i + 1 < IGB_NAI_DESCS ? i + 1 : 0;
-}
-
-/* One descriptor stays unused, for a full ring must not look like an empty one. */
 static unsigned int igb_nai_rx_post(struct nai_fq *fq,
 				    const struct nai_rx_buf *bufs,
 				    unsigned int n)
@@ -476,6 +433,9 @@ static int igb_nai_fq_start(struct nai_fq *fq)
 		return -ENXIO;
 
 	igb_nai_irq_mask(fq);
+	err = igb_nai_tx_start(queue);
+	if (err)
+		return err;
 	/* What was dropped when nobody had the queue. */
 	rd32(E1000_RQDPC(queue->index));
 	igb_nai_setup_ring(queue);
@@ -485,20 +445,22 @@ static int igb_nai_fq_start(struct nai_fq *fq)
 		netdev_err(queue->adapter->netdev,
 			   "frame queue %u does not start\n", queue->index);
 		igb_nai_enable_queue(queue, false);
+		igb_nai_tx_stop(queue);
 		return err;
 	}
 	WRITE_ONCE(queue->running, true);
 	return 0;
 }
 
-/* The buffers are freed next, whatever the queue does: stop all of reception, as
- * closing the port does, until the reset.
+/* The buffers are freed next, whatever the queue does: stop all of reception and
+ * transmission, as closing the port does, until the reset.
  */
 static void igb_nai_stop_port(struct igb_adapter *adapter)
 {
 	struct e1000_hw *hw = &adapter->hw;
 
 	wr32(E1000_RCTL, rd32(E1000_RCTL) & ~E1000_RCTL_EN);
+	wr32(E1000_TCTL, rd32(E1000_TCTL) & ~E1000_TCTL_EN);
 	wrfl();
 	usleep_range(IGB_NAI_POLL_US, 2 * IGB_NAI_POLL_US);
 	schedule_work(&adapter->reset_task);
@@ -509,6 +471,7 @@ static void igb_nai_fq_stop(struct nai_fq *fq)
 	struct igb_nai_queue *queue = nai_fq_priv(fq);
 	struct igb_adapter *adapter = queue->adapter;
 	struct e1000_hw *hw = &adapter->hw;
+	int err;
 
 	lockdep_assert_held(&nai_fq_port(fq)->hw_mutex);
 
@@ -521,7 +484,8 @@ static void igb_nai_fq_stop(struct nai_fq *fq)
 	if (!pci_channel_offline(adapter->pdev)) {
 		igb_nai_count_drops(queue);
 		wr32(E1000_VFRE, rd32(E1000_VFRE) & ~BIT(queue->index));
-		if (igb_nai_enable_queue(queue, false)) {
+		err = igb_nai_tx_stop(queue);
+		if (igb_nai_enable_queue(queue, false) || err) {
 			netdev_err(adapter->netdev,
 				   "frame queue %u does not stop, resetting\n",
 				   queue->index);
@@ -608,6 +572,12 @@ static int igb_nai_lend(struct igb_nai *nai, struct nai_fq *fq,
 					 &queue->dma, GFP_KERNEL);
 	if (!queue->desc)
 		return -ENOMEM;
+	err = nai_fq_sends(fq) ? igb_nai_tx_alloc(queue, dev) : 0;
+	if (err) {
+		dma_free_coherent(dev, IGB_NAI_DESCS * sizeof(*queue->desc),
+				  queue->desc, queue->dma);
+		return err;
+	}
 
 	queue->drops = 0;
 	atomic64_set(&queue->irqs, 0);
@@ -653,6 +623,7 @@ static void igb_nai_fq_free(struct nai_fq *fq)
 	dma_free_coherent(dev, IGB_NAI_DESCS * sizeof(*queue->desc),
 			  queue->desc, queue->dma);
 	queue->desc = NULL;
+	igb_nai_tx_free(queue, dev);
 	pm_runtime_put(dev);
 }
 
@@ -695,6 +666,8 @@ static const struct nai_port_ops igb_nai_port_ops = {
 	.irq_arm	= igb_nai_irq_arm,
 	.irq_mask	= igb_nai_irq_mask,
 	.get_stats	= igb_nai_get_stats,
+	.tx_xmit	= igb_nai_tx_xmit,
+	.tx_poll	= igb_nai_tx_poll,
 };
 
 /* The port */
@@ -714,11 +687,14 @@ void igb_nai_up(struct igb_adapter *adapter)
 /* RQDPC is there but never counts in emulated 82576, which look the same. */
 static void igb_nai_set_caps(struct nai_caps *caps, int max_fqs)
 {
-	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS;
+	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS |
+		      NAI_CAP_TX;
 	caps->max_fqs = max_fqs;
 	caps->rx_depth = IGB_NAI_DESCS - 1;
 	caps->rx_buf_len = IGB_NAI_BUF_LEN;
 	caps->rx_max_frame = IGB_NAI_RLPML - ETH_FCS_LEN;
+	caps->tx_depth = IGB_NAI_DESCS - 1;
+	caps->tx_max_frame = IGB_NAI_RLPML - ETH_FCS_LEN;
 }
 
 /* How many queues there can be vectors for, beside two of the port's own. */
