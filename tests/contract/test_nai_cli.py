@@ -73,6 +73,12 @@ def test_attach_speaks_json(run):
     }  # fmt: skip
 
 
+def test_a_lease_that_is_to_send_reaches_the_kernel_and_the_list(run, kernel):
+    assert run("attach", "nfv0:0", "--tx").endswith("of eth0, mode copy-tx\n")
+    assert [lease.tx for lease in kernel.leases()] == [True]
+    assert json.loads(run("list", "--json"))["guests"][0]["mode"] == "copy-tx"
+
+
 def test_a_bare_tap_is_attached_with_the_mac_that_is_told(run, kernel):
     kernel.add_backend(20)
     with pytest.raises(UsageError, match="no address") as raised:

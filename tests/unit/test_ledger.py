@@ -272,6 +272,35 @@ def test_frames_of_a_lease_were_received_by_the_nic_though_its_netdev_has_none()
     assert (ledger.dropped["tap"], ledger.residual) == (0, 0)
 
 
+def test_frames_that_a_lease_sent_left_the_nic_though_its_netdev_has_none() -> None:
+    before = LeaseCounts(
+        rx_packets=0, rx_drops=0, starved=0, irqs=0, tx_packets=7, tx_drops=1
+    )
+    after = replace(before, tx_packets=67, tx_drops=4)
+    guest = GuestCounts(
+        interfaces=(counts(rx_packets=65), counts(tx_packets=65)),
+        ip_forwarded=65,
+        ip_dropped=0,
+    )
+    netdevs = {
+        "eth0": counts(rx_packets=65),
+        "eth1": counts(tx_packets=2),  # for all
+        "nfv0-0": counts(tx_packets=65),
+        "nfv0-1": counts(rx_packets=62),
+    }
+    ledger, other_way = ledgers(
+        make_sample(ZERO, {"nfv0": IDLE_GUEST}, leases={"nfv0-1": before}),
+        make_sample(netdevs, {"nfv0": guest}, leases={"nfv0-1": after}),
+        make_trial(make_result(65, 62), SILENT),
+        NICS,
+        GuestSpec(),
+    )
+    hops = {hop.name: (hop.frames, hop.dropped) for hop in ledger.hops}
+    assert hops["nic sent"] == (62, 3)
+    assert ledger.residual == 0
+    assert other_way.dropped["nic transmit"] == 0
+
+
 def test_what_the_guard_drops_the_nic_has_received() -> None:
     netdevs, guest = one_way()
     netdevs["eth0"] = replace(netdevs["eth0"], rx_packets=SENT - NIC + 70)

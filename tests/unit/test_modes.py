@@ -42,6 +42,16 @@ def test_a_lease_is_of_the_tap_the_port_beside_it_and_the_guests_address(host):
     assert lease.mac == FIRST.mac
 
 
+def test_only_copy_tx_has_leases_that_send(host):
+    host.copy.attach(FIRST)
+    assert not host.copy.leases()[FIRST.tap].tx
+    host.copy.detach(FIRST)
+    sending = Copy(lambda: host.nai, host.net.netdevs, host.restarted.append, tx=True)
+    assert (host.copy.name, sending.name) == ("copy", "copy-tx")
+    sending.attach(FIRST)
+    assert sending.leases()[FIRST.tap].tx
+
+
 def test_a_detached_tap_has_no_lease_and_twice_is_no_complaint(host):
     host.copy.attach(FIRST)
     assert host.copy.detach(FIRST) == ()

@@ -44,6 +44,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     "--queue", type=click.IntRange(min=0), default=0, help="Queue of the tap [0]."
 )
 @click.option("--force", is_flag=True, help="copy: bypass host policy on the tap.")
+@click.option(
+    "--tx",
+    is_flag=True,
+    help="copy, not auto: the guest's own frames go by the queue too.",
+)
 @click.option("--always", is_flag=True, help="xdp: also where CPUs have time left.")
 @_JSON
 def attach(
@@ -53,6 +58,7 @@ def attach(
     mac: str | None,
     queue: int,
     force: bool,
+    tx: bool,
     always: bool,
     as_json: bool,
 ) -> None:
@@ -76,9 +82,16 @@ def attach(
     else:
         with KernelNai() as nai:
             leased = take(
-                nai, netdevs, found, port=port, queue=queue, mac=mac, force=force
+                nai,
+                netdevs,
+                found,
+                port=port,
+                queue=queue,
+                mac=mac,
+                force=force,
+                tx=tx,
             )
-            _say_leased(nai, found, leased, as_json=as_json)
+            _say_leased(nai, found, leased, tx=tx, as_json=as_json)
 
 
 def _attach_best(asked: Asked, netdevs: Netdevs, *, as_json: bool) -> None:
@@ -90,7 +103,7 @@ def _attach_best(asked: Asked, netdevs: Netdevs, *, as_json: bool) -> None:
             nai = error
         choice = choose(asked, nai, Guard(), netdevs)
         if choice.lease is not None and not isinstance(nai, SetupError):
-            _say_leased(nai, asked.target, choice.lease, as_json=as_json)
+            _say_leased(nai, asked.target, choice.lease, tx=False, as_json=as_json)
     if choice.lease is None:
         _say_choice(asked.target, choice, as_json=as_json)
 
@@ -110,16 +123,17 @@ def _say_choice(found: Target, choice: Choice, *, as_json: bool) -> None:
 
 
 def _say_leased(
-    nai: Nai, found: Target, leased: tuple[str, Attached], *, as_json: bool
+    nai: Nai, found: Target, leased: tuple[str, Attached], *, tx: bool, as_json: bool
 ) -> None:
     name, lease = leased
+    taken = lease.mode.value + ("-tx" if tx else "")
     if as_json:
-        plain = _plain(found, lease.mode.value)
-        click.echo(json.dumps(plain | {"port": name} | to_plain(lease), indent=2))
+        plain = _plain(found, taken) | {"port": name} | to_plain(lease)
+        click.echo(json.dumps(plain | {"mode": taken}, indent=2))
         return
     click.echo(
         f"{found} takes its frames from queue {lease.port_queue} of {name}, "
-        f"mode {lease.mode.value}"
+        f"mode {taken}"
     )
     held = {held.id: held.state for held in nai.leases()}
     if held.get(lease.id) is FqState.PAUSED:

@@ -219,6 +219,8 @@ class LocalHost:
                 rx_drops=lease.stats.rx_drops,
                 starved=lease.stats.starved,
                 irqs=lease.stats.irqs,
+                tx_packets=lease.stats.tx_packets or 0,
+                tx_drops=lease.stats.tx_drops or 0,
             )
             for tap, lease in self._mode.leases().items()
         }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mode ``copy``: the vhost worker takes frames from a hardware queue of the NIC."""
+"""The modes ``copy`` and ``copy-tx``: the vhost worker has a hardware queue of the NIC.
+
+``copy`` takes the guest's frames from it; ``copy-tx`` also sends by it.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -52,9 +55,9 @@ class Copy:
         netdevs: the host's network devices.
         restart: sets a port down and up.
         limit_s: how long a lease may take until it runs [s].
+        tx: the guest's own frames for the wire go out by the queue too.
     """
 
-    name = "copy"
     needs_own_modules = True
 
     def __init__(
@@ -63,7 +66,11 @@ class Copy:
         netdevs: Netdevs | None = None,
         restart: Callable[[str], None] = restart,
         limit_s: float = _RUNNING_TIMEOUT_S,
+        *,
+        tx: bool = False,
     ) -> None:
+        self.name = "copy-tx" if tx else "copy"
+        self._tx = tx
         self._connect = connect
         self._netdevs = netdevs or Netdevs()
         self._restart = restart
@@ -93,7 +100,7 @@ class Copy:
             try:
                 port = find_port(nai, self._netdevs, interface.tap)
                 self._ports.add(port)
-                take(nai, self._netdevs, target, port=port)
+                take(nai, self._netdevs, target, port=port, tx=self._tx)
             except (NaiError, UsageError) as error:
                 raise GuestError(error.what, hint=error.hint) from None
             self._wait_until_it_runs(nai, interface.tap)

@@ -5,6 +5,8 @@ from vhostaccel.modes.copy import Copy
 from vhostaccel.modes.mode import Mode, Tap
 from vhostaccel.modes.xdp import Xdp
 
-MODES: dict[str, Mode] = {mode.name: mode for mode in (Tap(), Xdp(), Copy())}
+MODES: dict[str, Mode] = {
+    mode.name: mode for mode in (Tap(), Xdp(), Copy(), Copy(tx=True))
+}
 PLANNED = ("poll", "seed")
 """Modes of the design that this version does not have; a scenario of theirs is skipped."""

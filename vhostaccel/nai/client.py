@@ -57,6 +57,7 @@ class Nai(Protocol):
         mode: Mode = Mode.COPY,
         force: bool = False,
         linger_s: int = 0,
+        tx: bool = False,
     ) -> Attached:
         """Lease a frame queue of a port to a virtqueue.
 
@@ -69,6 +70,7 @@ class Nai(Protocol):
             force: even though host policy on the tap is bypassed.
             linger_s: for how long the queue goes on dropping frames for a guest that
                 has gone, so that they do not reach the host [s].
+            tx: the guest's own frames for the wire go out by the queue too.
 
         Raises:
             NaiError: If the kernel refuses, in its words; nothing is changed then.
@@ -139,6 +141,7 @@ class KernelNai(Closing):
         mode: Mode = Mode.COPY,
         force: bool = False,
         linger_s: int = 0,
+        tx: bool = False,
     ) -> Attached:
         """As `Nai.attach`."""
         values: dict[str, object] = {
@@ -152,6 +155,8 @@ class KernelNai(Closing):
             values["force"] = True
         if linger_s:
             values["linger"] = linger_s
+        if tx:
+            values["tx"] = True
         # The answer ends it, so an acknowledgement beside it is not asked for.
         (answer,) = self._ask(FqMessage, "attach", values, NLM_F_REQUEST)
         return attached_from(answer)

@@ -106,6 +106,7 @@ class FakeNai(Closing):
         mode: Mode = Mode.COPY,
         force: bool = False,
         linger_s: int = 0,
+        tx: bool = False,
     ) -> Attached:
         """As `Nai.attach`."""
         self.asked += 1
@@ -117,7 +118,7 @@ class FakeNai(Closing):
             raise refused("attach", NetlinkError(errno.ENOENT, _NO_BACKEND))
         number, self._next = self._next, self._next + 1
         self.backends[key] = replace(self.backends[key], lease=number)
-        self.held[number] = _lease(number, key, port_ifindex, mac, mode)
+        self.held[number] = _lease(number, key, port_ifindex, mac, mode, tx=tx)
         self._tell(EventKind.ATTACHED, self.held[number], None)
         return Attached(id=number, port_queue=number, mode=mode)
 
@@ -159,8 +160,14 @@ class FakeNai(Closing):
 _NO_BACKEND = "no vhost backend is set for this queue of the tap"
 
 
-def _lease(number: int, key: tuple[int, int], port: int, mac: str, mode: Mode) -> Lease:
-    counters = dict.fromkeys(Stats.__dataclass_fields__, 0)
+def _lease(
+    number: int, key: tuple[int, int], port: int, mac: str, mode: Mode, *, tx: bool
+) -> Lease:
+    counters = {
+        name: 0
+        for name in Stats.__dataclass_fields__
+        if tx or not name.startswith("tx_")
+    }
     return Lease(
         id=number,
         port_ifindex=port,
@@ -176,4 +183,5 @@ def _lease(number: int, key: tuple[int, int], port: int, mac: str, mode: Mode) -
         low=64,
         high=256,
         stats=Stats(**counters),
+        tx=tx,
     )

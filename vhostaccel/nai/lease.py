@@ -57,6 +57,7 @@ def take(
     queue: int = 0,
     mac: str | None = None,
     force: bool = False,
+    tx: bool = False,
 ) -> tuple[str, Attached]:
     """Attach a virtual NIC in mode copy; return the port's name and the lease.
 
@@ -68,6 +69,7 @@ def take(
         queue: which of the tap's queues.
         mac: the guest's address, or None for the one that libvirt knows.
         force: even though host policy is bypassed.
+        tx: the guest's own frames for the wire go out by the queue too.
 
     Raises:
         NoPortError: If no port was named and none lends queues.
@@ -83,6 +85,7 @@ def take(
         mac=address,
         force=force,
         linger_s=LINGER_S,
+        tx=tx,
     )
     return name, attached
 

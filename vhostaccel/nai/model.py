@@ -80,6 +80,20 @@ class Stats:
     """Times the queue became empty."""
     resets: int
     """Times the port was down and came back with the lease held."""
+    tx_packets: int | None = None
+    """Sent by the queue; None, as all that follow, unless the lease sends."""
+    tx_bytes: int | None = None
+    """Sent by the queue [B]."""
+    tx_drops: int | None = None
+    """The guest's own, neither sent nor left to the tap: the sum of tx_drop counters."""
+    tx_drop_spoof: int | None = None
+    tx_drop_vlan: int | None = None
+    tx_drop_header: int | None = None
+    tx_drop_stop: int | None = None
+    tx_tap: int | None = None
+    """Left to the tap."""
+    tx_full: int | None = None
+    """Times a frame had to wait because the queue was full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +120,8 @@ class Lease:
     high: int
     """With this many posted buffers again it is normal."""
     stats: Stats
+    tx: bool = False
+    """The guest's own frames for the wire go out by the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +195,7 @@ def lease_from(message: Any) -> Lease:
         state=_sure(FqState, message, "state"),
         congestion=_sure(Congestion, message, "congestion"),
         stats=_stats(_need(message, "stats")),
+        tx=message.get_attr("tx") is not None,
     )
 
 
@@ -228,7 +245,8 @@ def _stats(message: Any) -> Stats:
     values: dict[str, Any] = {}
     for field in fields(Stats):
         wire = message.get_attr(_wire_name(field.name))
-        if wire is None and field.name != "rx_hw_drop_overruns":
+        optional = field.name == "rx_hw_drop_overruns" or field.name.startswith("tx_")
+        if wire is None and not optional:
             raise _differs(f"has no counter {_wire_name(field.name)}")
         values[field.name] = None if wire is None else to_uint(wire)
     return Stats(**values)

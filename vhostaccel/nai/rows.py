@@ -33,6 +33,8 @@ class LeaseRow:
     posted: int
     """Buffers that the hardware had when last looked at."""
     stats: Stats
+    tx: bool
+    """The guest's own frames for the wire go out by the queue."""
 
     @property
     def stock(self) -> str:
@@ -69,8 +71,10 @@ class Row:
 
     @property
     def mode(self) -> str:
-        """``tap`` or the mode of its lease."""
-        return "tap" if self.lease is None else self.lease.mode.value
+        """``tap`` or the mode of its lease, with ``-tx`` where it sends too."""
+        if self.lease is None:
+            return "tap"
+        return self.lease.mode.value + ("-tx" if self.lease.tx else "")
 
 
 def read_rows(
@@ -134,6 +138,7 @@ def _lease(
         depth=lease.depth,
         posted=lease.posted,
         stats=lease.stats,
+        tx=lease.tx,
     )
 
 

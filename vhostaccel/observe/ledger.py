@@ -16,7 +16,8 @@ What the counters of Linux 6.12 mean, where it is not obvious:
 - A full backlog counts a frame twice, in ``/proc/net/softnet_stat`` and in its device's
   rx_dropped (net/core/dev.c: enqueue_to_backlog).
 - A frame that a guest took from its frame queue is in no counter of the NIC's netdev,
-  and in the tap's tx_packets as if it had come that way (net/nai/nai_fq.c).
+  and in the tap's tx_packets as if it had come that way (net/nai/nai_fq.c). So is one
+  that it sent by its queue, in the tap's rx_packets (net/nai/nai_tx.c).
 - A queueing discipline counts its drops elsewhere; those are residual.
 """
 
@@ -78,6 +79,8 @@ class _Path:
     moved: dict[str, NetdevCounts]
     leased: LeaseCounts | None
     """Of the frame queues of `taps_in`; None when there is none."""
+    leased_out: LeaseCounts | None
+    """Of those of `taps_out`."""
     guarded: int | None
     """Dropped by the guard for `taps_in`; None when it guards none of them."""
     softnet_dropped: int
@@ -132,7 +135,8 @@ def _path(
             for name, counts in before.netdevs.items()
             if name in after.netdevs
         },
-        leased=_leased(before, after, plans, enters=enters),
+        leased=_leased(before, after, plans, side=enters),
+        leased_out=_leased(before, after, plans, side=leaves),
         guarded=_guarded(before, after, plans, enters=enters),
         softnet_dropped=sum((now - then) % _SOFTNET_WRAP for then, now in softnet),
         guests=_guests(before, after, plans, enters=enters),
@@ -140,9 +144,9 @@ def _path(
 
 
 def _leased(
-    before: Sample, after: Sample, plans: tuple[GuestPlan, ...], *, enters: int
+    before: Sample, after: Sample, plans: tuple[GuestPlan, ...], *, side: int
 ) -> LeaseCounts | None:
-    taps = [plan.interfaces[enters].tap for plan in plans]
+    taps = [plan.interfaces[side].tap for plan in plans]
     moved = [
         _difference(before.leases[tap], after.leases[tap])
         for tap in taps
@@ -329,15 +333,20 @@ def _back_out(path: _Path) -> list[Hop]:
     source = f"{', '.join(path.taps_out)} rx_packets, rx_dropped"
     if path.guests is None:
         source += "; no answer from the guests, their drops are residual"
+    sent, dropped = nic.tx_packets, nic.tx_dropped
+    nic_source = f"{path.nic_out} tx_packets, tx_dropped"
+    if path.leased_out is not None and _sends(path.leased_out):
+        sent += path.leased_out.tx_packets
+        dropped += path.leased_out.tx_drops
+        nic_source += f", leases of {', '.join(path.taps_out)}"
     return [
         _hop("tap returned", taps.rx_packets, taps.rx_dropped, source),
-        _hop(
-            "nic sent",
-            nic.tx_packets,
-            nic.tx_dropped,
-            f"{path.nic_out} tx_packets, tx_dropped",
-        ),
+        _hop("nic sent", sent, dropped, nic_source),
     ]
+
+
+def _sends(lease: LeaseCounts) -> bool:
+    return lease.tx_packets > 0 or lease.tx_drops > 0
 
 
 def _hop(name: str, frames: int, dropped: int, source: str) -> Hop:

@@ -57,6 +57,10 @@ class LeaseCounts:
     starved: int
     """Times the guest had no descriptor for a waiting frame."""
     irqs: int
+    tx_packets: int = 0
+    """Of the guest, sent by the queue; its tap's rx_packets have them too."""
+    tx_drops: int = 0
+    """Of the guest, neither sent by the queue nor left to the tap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from vhostaccel.scenario.model import GuestSpec, LabSpec
 CONGESTION_CONTROL = "cubic"
 """Asked for by name, so that the machine's own default does not decide."""
 MTU = 1500
+_BY_QUEUE = ("copy", "copy-tx")
 
 
 class Role(StrEnum):
@@ -28,8 +29,8 @@ class Way:
     @property
     def name(self) -> str:
         """How reports call it; GRO matters where frames pass the NIC's driver."""
-        if self.mode == "copy":
-            return "copy"
+        if self.mode in _BY_QUEUE:
+            return self.mode
         return f"{self.mode}, GRO {'on' if self.gro else 'off'}"
 
 
@@ -66,7 +67,7 @@ class TcpSpec:
         return tuple(
             Way(mode=mode, gro=gro)
             for mode in self.modes
-            for gro in ((True,) if mode == "copy" else (True, False))
+            for gro in ((True,) if mode in _BY_QUEUE else (True, False))
         )
 
 
