@@ -28,7 +28,7 @@ static void nai_policy_set_ageing(struct nai_test *ctx, u32 time)
 	struct sk_buff *skb;
 
 	skb = nai_test_link(ctx->test, RTM_NEWLINK, 0, AF_UNSPEC,
-			      bridge->ifindex);
+			    bridge->ifindex);
 	dev_put(bridge);
 	info = nla_nest_start(skb, IFLA_LINKINFO);
 	nla_put_string(skb, IFLA_INFO_KIND, "bridge");
@@ -497,7 +497,7 @@ static void nai_policy_set_vlans(struct nai_test *ctx, struct net_device *dev,
 	struct sk_buff *skb;
 
 	skb = nai_test_link(ctx->test, RTM_SETLINK, 0, AF_BRIDGE,
-			      dev->ifindex);
+			    dev->ifindex);
 	nest = nla_nest_start(skb, IFLA_AF_SPEC);
 	if (from != to) {
 		vlan.flags |= BRIDGE_VLAN_INFO_RANGE_BEGIN;
