@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from vhostaccel.disturb import SILENCING
-from vhostaccel.errors import LabError, LostGuestError
+from vhostaccel.errors import LabError
 from vhostaccel.guests.plan import plan_guest
 from vhostaccel.host import Host
-from vhostaccel.lab.machine import Report
+from vhostaccel.lab.machine import Report, kvm_is_usable
 from vhostaccel.lab.processes import thread_wait_ns
+from vhostaccel.lost import require_no_restart, require_registers
 from vhostaccel.observe.cpu import (
     exits_per_s,
     instructions,
@@ -116,7 +117,7 @@ class Trials:
                 )
                 return
             if time.monotonic() - started > limit_s(_WARM_UP_LIMIT_S):
-                self._require_guests()
+                require_registers(self._host)
                 counts = ", ".join(
                     f"{d.collected_count} of {d.sent_count}" for d in driven
                 )
@@ -166,7 +167,13 @@ class Trials:
         waited = thread_wait_ns(self._lab_pid, _DATAPATH_THREAD)
         after = self._settled(before)
         if None in after.guests.values():
-            self._require_guests()
+            require_registers(self._host)
+        require_no_restart(
+            before,
+            after,
+            disturbed=_silenced(self._disturbance(rate, purpose)),
+            emulated=not kvm_is_usable(),
+        )
         seen = seen or _Seen(before, after, _UNWATCHED, None)
         nic_a, nic_b = list(before.netdevs)[:2]
         nics = (nic_a, nic_b)
@@ -217,20 +224,6 @@ class Trials:
             if not moving or time.monotonic() > deadline:
                 return now
             last = now
-
-    def _require_guests(self) -> None:
-        """Tell a guest that the emulator has lost from one that the flood has.
-
-        Raises:
-            LostGuestError: If there is one; nothing that was measured of it counts.
-        """
-        for name in self._host.derailed():
-            raise LostGuestError(
-                f"the emulator below the lab has lost guest {name}: its page tables are "
-                "where it has no memory",
-                hint="run it again: a known fault of QEMU's AMD-V emulation, see "
-                "docs/limitations.md",
-            )
 
     def _disturbance(
         self, rate: FramesPerSecond, purpose: str

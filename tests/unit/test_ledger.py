@@ -88,12 +88,15 @@ def one_way() -> tuple[dict[str, NetdevCounts], GuestCounts]:
         ),
         ip_forwarded=to_nic,
         ip_dropped=GUEST_IP,
+        boot=1,
     )
     return netdevs, guest
 
 
 ZERO = {name: counts() for name in ("eth0", "eth1", "nfv0-0", "nfv0-1")}
-IDLE_GUEST = GuestCounts(interfaces=(counts(), counts()), ip_forwarded=0, ip_dropped=0)
+IDLE_GUEST = GuestCounts(
+    interfaces=(counts(), counts()), ip_forwarded=0, ip_dropped=0, boot=1
+)
 SILENT = make_result(0, 0)
 
 
@@ -199,6 +202,7 @@ def test_ip_drops_go_to_the_direction_in_which_frames_vanished() -> None:
         ),
         ip_forwarded=guest.ip_forwarded + 990,
         ip_dropped=GUEST_IP + 39,
+        boot=1,
     )
     a_to_b, b_to_a = ledger_of(netdevs, both)
     assert (a_to_b.dropped["guest"], b_to_a.dropped["guest"]) == (
@@ -232,6 +236,7 @@ def test_the_taps_of_several_guests_are_summed(guests: int) -> None:
         interfaces=(counts(rx_packets=60), counts(tx_packets=60)),
         ip_forwarded=60,
         ip_dropped=0,
+        boot=1,
     )
     a_to_b, _ = ledgers(
         make_sample(zero, dict.fromkeys(names, IDLE_GUEST)),
@@ -252,6 +257,7 @@ def test_frames_of_a_lease_were_received_by_the_nic_though_its_netdev_has_none()
         interfaces=(counts(rx_packets=92), counts(tx_packets=92)),
         ip_forwarded=92,
         ip_dropped=0,
+        boot=1,
     )
     netdevs = {
         "eth0": counts(rx_packets=2),  # by the exception path
@@ -281,6 +287,7 @@ def test_frames_that_a_lease_sent_left_the_nic_though_its_netdev_has_none() -> N
         interfaces=(counts(rx_packets=65), counts(tx_packets=65)),
         ip_forwarded=65,
         ip_dropped=0,
+        boot=1,
     )
     netdevs = {
         "eth0": counts(rx_packets=65),

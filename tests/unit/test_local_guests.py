@@ -25,7 +25,7 @@ class FakeGuest:
         return self.pid
 
     def counters(self, timeout_s):
-        return tuple(range(16)) if self.plan.number == 0 else None
+        return tuple(range(17)) if self.plan.number == 0 else None
 
     def stop(self):
         self.pid = 0
@@ -106,6 +106,7 @@ def test_a_guest_is_asked_by_its_name(network):
     counts = guests.counters("nfv0", 1.0)
     assert counts is not None
     assert [counts.interfaces[1].rx_packets, counts.ip_dropped] == [7, 15]
+    assert counts.boot == 16
     assert guests.counters("nfv1", 1.0) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.factories import make_disturbance, make_scenario
 from tests.unit.test_ledger import IDLE_GUEST, ZERO, make_sample
 from vhostaccel import trials as module
-from vhostaccel.errors import LostGuestError
+from vhostaccel.errors import GuestError, LostGuestError
 from vhostaccel.observe.point import Instructions
 from vhostaccel.observe.sample import Liveness, Tally
 from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
@@ -17,6 +17,7 @@ from vhostaccel.traffic.fake import FakeGenerator, Host
 from vhostaccel.trials import Trials, trial_spec
 from vhostaccel.units import FramesPerSecond, Seconds
 
+UNSEEN = Liveness(heartbeats={}, timer_late_worst_ns=0)
 KILL = DisturbanceSpec(action=Action.KILL, guest=1)
 
 
@@ -57,7 +58,7 @@ class FakeHost:
         return make_disturbance()
 
     def watched(self):
-        return Liveness(heartbeats={}, timer_late_worst_ns=0)
+        return UNSEEN
 
     def derailed(self):
         return self.lost
@@ -72,7 +73,12 @@ def scenario_of(*, neighbour=None, disturbance=None, count=1, **traffic):
 
 def _fall_silent(host, lost):
     host.guest, host.lost = None, lost
-    return Liveness(heartbeats={}, timer_late_worst_ns=0)
+    return UNSEEN
+
+
+def _restart(host):
+    host.guest = replace(host.guest, boot=host.guest.boot + 1)
+    return UNSEEN
 
 
 @pytest.fixture
@@ -84,14 +90,15 @@ def run(monkeypatch):
 
     monkeypatch.setattr(module, "_SETTLE_LIMIT_S", 0.0)
 
-    def sweep(scenario, lost=None):
+    def sweep(scenario, meanwhile=None, *, emulated=True):
+        monkeypatch.setattr(module, "kvm_is_usable", lambda: not emulated)
         host = FakeHost()
         said: list[str] = []
         generator = FakeGenerator(Host(capacity=FramesPerSecond(10_000)))
         trials = Trials(scenario, host, generator, 1, said.append)
         trials.use("tap")
-        if lost is not None:
-            monkeypatch.setattr(host, "watched", partial(_fall_silent, host, lost))
+        if meanwhile is not None:
+            monkeypatch.setattr(host, "watched", partial(meanwhile, host))
         return trials, list(trials.sweep(0)), host.asked, said
 
     return sweep
@@ -144,7 +151,7 @@ def test_where_instructions_count_nobody_looks_on_and_no_load_comes_first(run):
 
 
 def test_a_guest_that_the_flood_has_silenced_is_measured(run):
-    _, points, _, _ = run(scenario_of(), lost=())
+    _, points, _, _ = run(scenario_of(), partial(_fall_silent, lost=()))
     assert len(points) == 2
 
 
@@ -152,7 +159,25 @@ def test_a_guest_that_the_emulator_has_lost_says_nothing_of_the_host(run):
     with pytest.raises(
         LostGuestError, match="emulator below the lab has lost guest nfv0"
     ):
-        run(scenario_of(), lost=("nfv0",))
+        run(scenario_of(), partial(_fall_silent, lost=("nfv0",)))
+
+
+def test_a_guest_that_restarts_under_an_emulator_says_nothing_of_the_host(run):
+    with pytest.raises(LostGuestError, match="guest nfv0 has restarted by itself"):
+        run(scenario_of(), _restart)
+
+
+def test_a_guest_that_restarts_under_hardware_virtualisation_is_an_error(run):
+    with pytest.raises(GuestError, match="guest nfv0 has restarted by itself"):
+        run(scenario_of(), _restart, emulated=False)
+
+
+def test_a_guest_that_is_restarted_on_purpose_is_measured(run):
+    kill = replace(KILL, guest=0)
+    scenario = scenario_of(disturbance=kill)
+    one_load = replace(scenario.traffic, rates=(FramesPerSecond(40_000),))
+    _, points, _, _ = run(replace(scenario, traffic=one_load), _restart)
+    assert [point.disturbance is not None for point in points] == [True]
 
 
 def test_one_load_is_spread_over_all_guests_without_a_neighbour():

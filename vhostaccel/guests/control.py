@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vhostaccel.errors import GuestError
 
-_COUNTERS = 16
+_COUNTERS = 17
 
 
 class GuestControl:
@@ -55,7 +55,7 @@ class GuestControl:
         if answer is None:
             return None
         try:
-            values = [int(word) for word in answer.split()[1:]]
+            values = [int(word, 0) for word in answer.split()[1:]]
         except ValueError:
             return None
         return values if len(values) == _COUNTERS else None

@@ -257,7 +257,7 @@ class VfwdGuest:
     def counters(self, timeout_s: float) -> tuple[int, ...] | None:
         """Return the counters; they are at hand, whether the process runs or not."""
         del timeout_s
-        return self._page.counters()
+        return (*self._page.counters(), self.pid)
 
     def stop(self) -> None:
         """End the process."""

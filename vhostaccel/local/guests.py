@@ -159,4 +159,5 @@ def _counts(values: tuple[int, ...]) -> GuestCounts:
         ),
         ip_forwarded=values[14],
         ip_dropped=values[15],
+        boot=values[16],
     )

@@ -44,6 +44,8 @@ class GuestCounts:
     """``/proc/net/snmp`` Ip ForwDatagrams."""
     ip_dropped: int
     """InDiscards + OutDiscards + OutNoRoutes + InHdrErrors + InAddrErrors."""
+    boot: int
+    """Another one after each start of the guest: its kernel's boot_id, or a process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
