@@ -115,6 +115,22 @@ def compiler_version(kernel: Kernel) -> str:
     return command.run([compiler, "--version"], hint=hint).output
 
 
+def cached_compiler(kernel: Kernel) -> str:
+    """Return the kernel's compiler as CC= takes it, through ccache where that is."""
+    compiler = module_compiler(kernel)
+    return f"ccache {compiler}" if shutil.which("ccache") else compiler
+
+
+def cache_settings(folder: Path, size: str) -> dict[str, str]:
+    """Return the environment that keeps ccache's results in a folder.
+
+    Args:
+        folder: it is below this one.
+        size: what it may hold, as ccache reads it: ``1G``.
+    """
+    return {"CCACHE_DIR": os.fspath(folder / "ccache"), "CCACHE_MAXSIZE": size}
+
+
 def compile_tree(tree: Path, headers: Path, *settings: str) -> str:
     """Build the modules of an assembled tree and return what the build printed.
 

@@ -18,7 +18,12 @@ from pathlib import Path
 
 from vhostaccel import command
 from vhostaccel.errors import ProvideError, SetupError, UsageError
-from vhostaccel.kmod.build import compiler_version, complaints
+from vhostaccel.kmod.build import (
+    cache_settings,
+    cached_compiler,
+    compiler_version,
+    complaints,
+)
 from vhostaccel.kmod.coverage import COVERAGE, keep_notes, kernel_options
 from vhostaccel.kmod.debug_config import as_text, config_names, configure, read_options
 from vhostaccel.kmod.debug_progress import Progress
@@ -28,7 +33,6 @@ from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import (
     DebugBuild,
     Kernel,
-    module_compiler,
     provide_kernel,
     source_key,
 )
@@ -126,7 +130,7 @@ def _build(
     changed = follow_part(part, base.source, tree)
     build = _root() / f"build-{config}"
     build.mkdir(exist_ok=True)
-    make = [*_make(tree, build, module_compiler(base)), *_counted(config, part)]
+    make = [*_make(tree, build, cached_compiler(base)), *_counted(config, part)]
     configure(make, build, options)
     report(
         f"debug kernel {config}: {len(changed)} files of ours are new to it; building"
@@ -175,10 +179,9 @@ def _install(make: list[str], build: Path, folder: Path, extra: list[Path]) -> N
 
 
 def _make(tree: Path, build: Path, compiler: str) -> list[str]:
-    cached = f"ccache {compiler}" if shutil.which("ccache") else compiler
     return [
         "make", "--no-print-directory", "-C", os.fspath(tree), f"O={build}",
-        "ARCH=x86_64", f"CC={cached}", f"HOSTCC={cached}",
+        "ARCH=x86_64", f"CC={compiler}", f"HOSTCC={compiler}",
     ]  # fmt: skip
 
 
@@ -186,8 +189,7 @@ def _run(argv: list[str], says: Callable[[str], None] = lambda _: None) -> None:
     env = {
         **os.environ,
         **_REPRODUCIBLE,
-        "CCACHE_DIR": os.fspath(_root() / "ccache"),
-        "CCACHE_MAXSIZE": "2G",
+        **cache_settings(_root(), "2G"),
     }
     done = command.follow(argv, env=env, hint=_HINT, says=says)
     if done.status != 0:

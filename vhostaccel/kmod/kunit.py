@@ -11,7 +11,6 @@ The kernel runs as a process of this machine (User Mode Linux): docs/decisions/ 
 """
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,12 @@ from pathlib import Path
 
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
-from vhostaccel.kmod.build import compiler_version, complaints
+from vhostaccel.kmod.build import (
+    cache_settings,
+    cached_compiler,
+    compiler_version,
+    complaints,
+)
 from vhostaccel.kmod.coverage import forget_counts, kunit_options
 from vhostaccel.kmod.kunit_results import Results, read_results, splats
 from vhostaccel.kmod.layout import (
@@ -32,7 +36,7 @@ from vhostaccel.kmod.layout import (
 )
 from vhostaccel.kmod.whole_tree import follow_part
 from vhostaccel.lab import storage
-from vhostaccel.lab.kernel import Kernel, module_compiler, provide_kernel
+from vhostaccel.lab.kernel import Kernel, provide_kernel
 from vhostaccel.lab.source import provide_source, provide_whole_source
 
 TESTS = PLACES["tests"]
@@ -185,11 +189,9 @@ def _give_dma_operations(tree: Path) -> None:
 
 
 def _build(kernel: Kernel, tree: Path, build: Path, options: tuple[str, ...]) -> None:
-    compiler = module_compiler(kernel)
-    cached = f"ccache {compiler}" if shutil.which("ccache") else compiler
     done = _kunit_py(
         tree, build, "build", f"--kunitconfig={TESTS}", f"--kunitconfig={OPTIONS}",
-        f"--jobs={os.cpu_count() or 1}", f"--make_options=CC={cached}",
+        f"--jobs={os.cpu_count() or 1}", f"--make_options=CC={cached_compiler(kernel)}",
         *(f"--make_options={option}" for option in options),
     )  # fmt: skip
     if done.status != 0:
@@ -205,8 +207,7 @@ def _kunit_py(tree: Path, build: Path, verb: str, *arguments: str) -> command.Fi
         env={
             **os.environ,
             "PYTHONDONTWRITEBYTECODE": "1",
-            "CCACHE_DIR": os.fspath(build.parent / "ccache"),
-            "CCACHE_MAXSIZE": "1G",
+            **cache_settings(build.parent, "1G"),
         },
         hint=_HINT,
         timeout_s=_BUILD_TIMEOUT_S,
