@@ -21,7 +21,7 @@ from vhostaccel.nai.domain import WishMode
 from vhostaccel.nai.domains import running_domains
 from vhostaccel.nai.family import FqState
 from vhostaccel.nai.lease import give_back, take
-from vhostaccel.nai.model import Attached, Port, mac_bytes
+from vhostaccel.nai.model import Attached, Port, mac_bytes, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
 from vhostaccel.nai.rows import Row, read_rows
 
@@ -126,7 +126,7 @@ def _say_leased(
     nai: Nai, found: Target, leased: tuple[str, Attached], *, tx: bool, as_json: bool
 ) -> None:
     name, lease = leased
-    taken = lease.mode.value + ("-tx" if tx else "")
+    taken = shown_mode(lease.mode, tx=tx)
     if as_json:
         plain = _plain(found, taken) | {"port": name} | to_plain(lease)
         click.echo(json.dumps(plain | {"mode": taken}, indent=2))

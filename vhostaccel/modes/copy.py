@@ -21,9 +21,9 @@ from vhostaccel.lab.network import Network
 from vhostaccel.lab.state import HostState
 from vhostaccel.nai.address import Target
 from vhostaccel.nai.client import KernelNai, Nai
-from vhostaccel.nai.family import FqState
+from vhostaccel.nai.family import FqState, Mode
 from vhostaccel.nai.lease import find_port, take
-from vhostaccel.nai.model import Lease
+from vhostaccel.nai.model import Lease, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
 from vhostaccel.patience import limit_s
 
@@ -69,7 +69,7 @@ class Copy:
         *,
         tx: bool = False,
     ) -> None:
-        self.name = "copy-tx" if tx else "copy"
+        self.name = shown_mode(Mode.COPY, tx=tx)
         self._tx = tx
         self._connect = connect
         self._netdevs = netdevs or Netdevs()

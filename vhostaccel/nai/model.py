@@ -133,6 +133,11 @@ class Attached:
     mode: Mode
 
 
+def shown_mode(mode: Mode, *, tx: bool) -> str:
+    """Return a lease's mode as people name it: ``copy``, or ``copy-tx`` if it sends."""
+    return f"{mode.value}-tx" if tx else mode.value
+
+
 class EventKind(Enum):
     """What happened to a lease."""
 

@@ -10,7 +10,7 @@ from vhostaccel.nai.address import Domains
 from vhostaccel.nai.client import Nai
 from vhostaccel.nai.domain import Domain
 from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode
-from vhostaccel.nai.model import Client, Lease, Stats
+from vhostaccel.nai.model import Client, Lease, Stats, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
 
 _PROC = Path("/proc")
@@ -74,7 +74,7 @@ class Row:
         """``tap`` or the mode of its lease, with ``-tx`` where it sends too."""
         if self.lease is None:
             return "tap"
-        return self.lease.mode.value + ("-tx" if self.lease.tx else "")
+        return shown_mode(self.lease.mode, tx=self.lease.tx)
 
 
 def read_rows(
