@@ -129,16 +129,14 @@ class Hypervisor:
         Raises:
             GuestError: If libvirt or QEMU does not answer.
         """
-        domain, told = self._lookup(name), []
+        domain = self._lookup(name)
         human = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-        self._do(
+        told = self._do(
             name,
             "ask QEMU for the registers of",
-            lambda: told.append(
-                libvirt_qemu.qemuMonitorCommand(domain, "info registers", human)
-            ),
+            lambda: libvirt_qemu.qemuMonitorCommand(domain, "info registers", human),
         )
-        return str(told[0])
+        return str(told)
 
     def remove(self, name: str) -> None:
         """End a domain and forget it; nothing happens if there is none."""
@@ -225,9 +223,9 @@ class Hypervisor:
                 hint=f"`virsh metadata {name} {uri}` shows it; run as root",
             ) from None
 
-    def _do(self, name: str, what: str, act: Callable[[], object]) -> None:
+    def _do(self, name: str, what: str, act: Callable[[], object]) -> object:
         try:
-            act()
+            return act()
         except libvirt.libvirtError as error:
             raise GuestError(
                 f"libvirt did not {what} guest {name}: {error.get_error_message()}",
