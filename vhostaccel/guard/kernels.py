@@ -8,16 +8,15 @@ this host's mirrors, for it need not have their releases among its suites. They 
 booted, never installed; nothing is built against them.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vhostaccel import command
 from vhostaccel.errors import ProvideError
-from vhostaccel.kmod.nextkernel import download, find_mirrors
+from vhostaccel.kmod.nextkernel import fetch, find_mirrors
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import SERIES, Kernel, blame_disk, provide_kernel
+from vhostaccel.lab.packages import index_modules
 
 _PEAK_BYTES = 900 << 20
 
@@ -135,19 +134,14 @@ def read_kernel(pin: Pin, folder: Path) -> Kernel:
 
 
 def _unpack(package: Package, folder: Path) -> None:
-    archive, refused = folder / "package.deb", []
+    refused = []
     for mirror in find_mirrors():
         try:
-            download(f"{mirror.rstrip('/')}/{package.path}", package.sha256, archive)
+            fetch(f"{mirror.rstrip('/')}/{package.path}", package.sha256, folder)
         except ProvideError as error:
             refused.append(error.what)
-            continue
-        command.run(
-            ["dpkg-deb", "-x", os.fspath(archive), os.fspath(folder)],
-            hint="the package could not be unpacked; try again",
-        )
-        archive.unlink()
-        return
+        else:
+            return
     raise ProvideError(
         f"no mirror has {package.path}: {'; '.join(refused)}",
         hint="name a version that the mirrors have, with its SHA256, in PINS of "
@@ -162,7 +156,4 @@ def _index(version: str, folder: Path) -> None:
     # Links to headers that are not fetched.
     for stale in ("build", "source"):
         (folder / "lib/modules" / version / stale).unlink(missing_ok=True)
-    command.run(
-        ["/sbin/depmod", "-b", os.fspath(folder), version],
-        hint="sudo apt-get install --no-install-recommends kmod",
-    )
+    index_modules(folder, version)

@@ -36,6 +36,7 @@ from vhostaccel.lab.kernel import (
     provide_kernel,
     source_key,
 )
+from vhostaccel.lab.packages import index_modules
 from vhostaccel.lab.source import provide_source, provide_whole_source
 
 COMPANIONS = (KMOD / "anchor", KMOD / "control")
@@ -169,10 +170,7 @@ def _install(make: list[str], build: Path, folder: Path, extra: list[Path]) -> N
     place.mkdir()
     for module in extra:
         shutil.copy(module, place)
-    command.run(
-        ["/sbin/depmod", "-b", os.fspath(folder), version],
-        hint="sudo apt-get install --no-install-recommends kmod",
-    )
+    index_modules(folder, version)
     shutil.copy(build / "arch/x86/boot/bzImage", folder / "vmlinuz")
     shutil.copy(build / ".config", folder / "config")
     shutil.copy(build / "System.map", folder)

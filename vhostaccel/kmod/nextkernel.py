@@ -18,6 +18,7 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
 from vhostaccel.lab import storage
+from vhostaccel.lab.packages import unpack_file
 from vhostaccel.lab.source import PARTS, extract
 
 NEXT_SERIES = "7.2"
@@ -98,28 +99,27 @@ def package_url(mirror: str, pin: Pin) -> str:
     return f"{mirror.rstrip('/')}/pool/main/l/linux/{name}"
 
 
-def download(url: str, sha256: str, target: Path) -> None:
-    """Fetch a package that is known by its hash.
+def fetch(url: str, sha256: str, folder: Path) -> None:
+    """Download a package that is known by its hash, and unpack it into a folder.
 
     Raises:
-        ProvideError: If it is not there, or is another one.
+        ProvideError: If it is not there, is another one, or cannot be unpacked.
     """
+    package = folder / url.rpartition("/")[2]
     command.run(
-        [_HELPER, "download-file", url, os.fspath(target), f"SHA256:{sha256}"],
+        [_HELPER, "download-file", url, os.fspath(package), f"SHA256:{sha256}"],
         hint="see `apt-get update`",
         timeout_s=1800,
     )
+    unpack_file(package, folder)
+    package.unlink()
 
 
 def _provide(pin: Pin, mirror: str) -> None:
     with storage.atomic_folder(_folder(pin)) as folder:
-        package, unpacked = folder / ".package.deb", folder / ".package"
-        download(package_url(mirror, pin), pin.sha256, package)
-        command.run(
-            ["dpkg-deb", "-x", os.fspath(package), os.fspath(unpacked)],
-            hint=f"the source of {pin.version} could not be unpacked; try again",
-        )
-        package.unlink()
+        unpacked = folder / ".package"
+        unpacked.mkdir()
+        fetch(package_url(mirror, pin), pin.sha256, unpacked)
         archive = (unpacked / "usr/src" / _ARCHIVE).rename(folder / _ARCHIVE)
         shutil.rmtree(unpacked)
         (folder / "tree").mkdir()

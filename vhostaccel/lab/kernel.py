@@ -19,6 +19,7 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError, SetupError
 from vhostaccel.lab import storage
+from vhostaccel.lab.packages import index_modules, unpack
 
 SERIES = "6.12"
 """One series is supported at a time: the patches touch drivers that move."""
@@ -117,11 +118,7 @@ def provide_kernel(report: Callable[[str], None], version: str | None = None) ->
         try:
             unpack(packages, folder)
             make_relocatable(folder)
-            command.run(
-                # An ordinary user's PATH lacks /sbin.
-                ["/sbin/depmod", "-b", os.fspath(folder), target.name],
-                hint="sudo apt-get install --no-install-recommends kmod",
-            )
+            index_modules(folder, target.name)
         except ProvideError as error:
             raise blame_disk(error, target) from error
     return _read(target)
@@ -293,41 +290,6 @@ def _bases(names: Iterable[str]) -> set[str]:
 # 6.12.94 is older than 6.12.107, which text order would not see.
 def _age(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
-
-
-def unpack(packages: list[str], folder: Path) -> None:
-    """Download packages and unpack them into a folder, with `packages`: which ones.
-
-    Raises:
-        ProvideError: If a download or an unpacking failed.
-    """
-    downloads = folder / "downloads"
-    downloads.mkdir()
-    command.run(
-        ["apt-get", "download", *packages],
-        cwd=downloads,
-        hint="run `sudo apt-get update` and try again; the network must reach the mirror",
-        timeout_s=1800,
-    )
-    debs = sorted(downloads.glob("*.deb"))
-    for deb in debs:
-        command.run(
-            ["dpkg-deb", "-x", os.fspath(deb), os.fspath(folder)],
-            hint=f"{deb.name} could not be unpacked; try again",
-        )
-    (folder / "packages").write_text(_named(packages, debs))
-    shutil.rmtree(downloads)
-
-
-# In the order asked for: the first line names the image.
-def _named(packages: list[str], debs: list[Path]) -> str:
-    versions = {}
-    for deb in debs:
-        name, version, _ = deb.name.split("_")
-        # apt writes an epoch's colon as %3a in file names.
-        versions[name] = version.replace("%3a", ":")
-    names = [package.partition("=")[0] for package in packages]
-    return "".join(f"{name}={versions[name]}\n" for name in names)
 
 
 def blame_disk(error: ProvideError, target: Path) -> ProvideError:

@@ -14,7 +14,8 @@ from pathlib import Path
 from vhostaccel import command
 from vhostaccel.errors import ProvideError
 from vhostaccel.lab import storage
-from vhostaccel.lab.kernel import SERIES, Kernel, blame_disk, source_folder, unpack
+from vhostaccel.lab.kernel import SERIES, Kernel, blame_disk, source_folder
+from vhostaccel.lab.packages import unpack
 
 PARTS = (
     # Built again, with our hunks.
