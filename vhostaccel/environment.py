@@ -9,7 +9,7 @@ from pathlib import Path
 from vhostaccel import __version__
 from vhostaccel.command import run
 from vhostaccel.errors import VhostAccelError
-from vhostaccel.lab.machine import kvm_is_usable
+from vhostaccel.lab.kvm import look_at_kvm
 from vhostaccel.scenario.model import Scenario
 
 
@@ -21,7 +21,7 @@ def describe_outside(scenario: Scenario) -> dict[str, str]:
         "machine": f"{_cpu_model()}, {os.cpu_count()} CPUs",
         "machine kernel": platform.release(),
         "lab": f"{spec.cpus} CPUs, {spec.memory >> 20} MiB, "
-        f"{'KVM' if kvm_is_usable() else 'TCG'}",
+        f"{'KVM' if look_at_kvm().works_nested else 'TCG'}",
         "lab QEMU": _qemu_version(),
         "placement": str(spec.placement),
         "guests": f"{scenario.guest.count} {scenario.guest.kind}, "

@@ -14,7 +14,8 @@ from vhostaccel.disturb import SILENCING
 from vhostaccel.errors import LabError
 from vhostaccel.guests.plan import plan_guest
 from vhostaccel.host import Host
-from vhostaccel.lab.machine import Report, kvm_is_usable
+from vhostaccel.lab.kvm import look_at_kvm
+from vhostaccel.lab.machine import Report
 from vhostaccel.lab.processes import thread_wait_ns
 from vhostaccel.lost import require_no_restart, require_registers
 from vhostaccel.observe.cpu import (
@@ -172,7 +173,7 @@ class Trials:
             before,
             after,
             disturbed=_silenced(self._disturbance(rate, purpose)),
-            emulated=not kvm_is_usable(),
+            emulated=not look_at_kvm().works_nested,
         )
         seen = seen or _Seen(before, after, _UNWATCHED, None)
         nic_a, nic_b = list(before.netdevs)[:2]

@@ -12,11 +12,11 @@ from vhostaccel.doctor.facts import (
     PROGRAMS,
     Facts,
     GuardFacts,
-    Kvm,
     is_static,
     qemu_version,
 )
 from vhostaccel.lab.kernel import Kernel
+from vhostaccel.lab.kvm import Kvm
 
 VERSION = "6.12.117+deb12-amd64"
 CACHE = Path("/home/me/.cache/vhostaccel")

@@ -10,6 +10,7 @@ from tests.factories import make_disturbance, make_scenario
 from tests.unit.test_ledger import IDLE_GUEST, ZERO, make_sample
 from vhostaccel import trials as module
 from vhostaccel.errors import GuestError, LostGuestError
+from vhostaccel.lab.kvm import Kvm
 from vhostaccel.observe.point import Instructions
 from vhostaccel.observe.sample import Liveness, Tally
 from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
@@ -91,7 +92,8 @@ def run(monkeypatch):
     monkeypatch.setattr(module, "_SETTLE_LIMIT_S", 0.0)
 
     def sweep(scenario, meanwhile=None, *, emulated=True):
-        monkeypatch.setattr(module, "kvm_is_usable", lambda: not emulated)
+        kvm = Kvm(device_opens=True, cpu_virtualises=True, nests=not emulated)
+        monkeypatch.setattr(module, "look_at_kvm", lambda: kvm)
         host = FakeHost()
         said: list[str] = []
         generator = FakeGenerator(Host(capacity=FramesPerSecond(10_000)))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vhostaccel.doctor.facts import PROGRAMS, Facts, GuardFacts, Kvm
+from vhostaccel.doctor.facts import PROGRAMS, Facts, GuardFacts
 from vhostaccel.lab.kernel import Kernel
+from vhostaccel.lab.kvm import Kvm
 
 _GIB = 1 << 30
 QEMU_SINCE = (8, 2)

@@ -17,6 +17,7 @@ from vhostaccel.guard.build import find_object
 from vhostaccel.guard.datapath import can_cast, kernel_lacks
 from vhostaccel.lab import storage
 from vhostaccel.lab.kernel import Kernel, find_kernel, module_compiler
+from vhostaccel.lab.kvm import Kvm, look_at_kvm
 
 PROGRAMS: Mapping[str, str] = {
     "libvirtd": "libvirt-daemon",
@@ -33,15 +34,6 @@ PROGRAMS: Mapping[str, str] = {
     "apt-get": "apt",
 }
 """Programs that the lab is built with and run by, and the Debian package of each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kvm:
-    """What stands between a lab and hardware virtualisation."""
-
-    device_opens: bool
-    cpu_virtualises: bool
-    nests: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +83,7 @@ def look() -> Facts:
         is_root=os.geteuid() == 0,
         qemu_version=qemu_version(_output(["qemu-system-x86_64", "--version"])),
         qemu_has_igb='"igb"' in _output(["qemu-system-x86_64", "-device", "help"]),
-        kvm=_look_at_kvm(),
+        kvm=look_at_kvm(),
         programs={name: _program(name) for name in PROGRAMS},
         libvirt_qemu_driver=_first(
             Path("/usr/lib").glob("*/libvirt/connection-driver/libvirt_driver_qemu.so")
@@ -131,26 +123,6 @@ def _look_at_guard() -> GuardFacts:
         return GuardFacts(lacks_program=error.what, lacks_kernel=None, casts=False)
     lacks_kernel = None if lack is None else lack.what
     return GuardFacts(lacks_program=None, lacks_kernel=lacks_kernel, casts=casts)
-
-
-def _look_at_kvm() -> Kvm:
-    flags = Path("/proc/cpuinfo").read_text(errors="replace").split()
-    return Kvm(
-        device_opens=os.access("/dev/kvm", os.R_OK | os.W_OK) and _opens("/dev/kvm"),
-        cpu_virtualises="svm" in flags or "vmx" in flags,
-        nests=any(
-            path.read_text().strip() in ("1", "Y")
-            for path in Path("/sys/module").glob("kvm_*/parameters/nested")
-        ),
-    )
-
-
-def _opens(device: str) -> bool:
-    try:
-        os.close(os.open(device, os.O_RDWR))
-    except OSError:
-        return False
-    return True
 
 
 def _program(name: str) -> Path | None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from vhostaccel.errors import LabError, SetupError
 from vhostaccel.guard.build import provide_object
 from vhostaccel.guard.kernels import provide_guarded_kernel
-from vhostaccel.lab.bare import bare_argv, kvm_works, run_bare
+from vhostaccel.lab.bare import bare_argv, run_bare
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.kernel import Kernel
+from vhostaccel.lab.kvm import look_at_kvm
 
 PROJECT = Path(__file__).resolve().parents[2]
 _SCENES = PROJECT / "tests" / "contract" / "test_guard_kernel.py"
@@ -69,7 +70,7 @@ def run_trial(series: str, folder: Path, report: Callable[[str], None]) -> Trial
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "env").write_text(_environment(kernel))
-    kvm = kvm_works()
+    kvm = look_at_kvm().works
     argv = bare_argv(kernel, folder, _SETTLE, memory_mib=_MEMORY_MIB, kvm=kvm)
     report(f"scenes on {kernel.version} ({'KVM' if kvm else 'TCG'}): {folder}")
     began = time.monotonic()

@@ -18,9 +18,10 @@ from vhostaccel.kmod.debug_kernel import provide_debug_kernel
 from vhostaccel.kmod.ktap import Result, read_ktap
 from vhostaccel.kmod.layout import read_kernel_part
 from vhostaccel.kmod.selftest_tree import programs, provide_selftests
-from vhostaccel.lab.bare import SILENCE_S, bare_argv, kvm_works, run_bare
+from vhostaccel.lab.bare import SILENCE_S, bare_argv, run_bare
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.kernel import Kernel, provide_kernel
+from vhostaccel.lab.kvm import look_at_kvm
 from vhostaccel.lab.source import provide_source
 
 PLAIN = "debian"
@@ -98,7 +99,7 @@ def run_selftests(
     chosen = wishes.only or programs(tests)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    kvm = kvm_works()
+    kvm = look_at_kvm().works
     (folder / "env").write_text(
         _environment(wishes, kernel, own, tests, chosen, kvm=kvm)
     )

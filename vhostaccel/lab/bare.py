@@ -28,13 +28,6 @@ SILENCE_S = 900.0
 _POLL_S = 0.5
 
 
-def kvm_works() -> bool:
-    """Say whether this machine's processor can run another one's code."""
-    flags = Path("/proc/cpuinfo").read_text()
-    has = " svm " in flags or " vmx " in flags
-    return has and os.access("/dev/kvm", os.R_OK | os.W_OK)
-
-
 def bare_argv(
     kernel: Kernel, folder: Path, settle: Path, *, memory_mib: int, kvm: bool
 ) -> list[str]:

@@ -17,6 +17,7 @@ from vhostaccel.lab.channel import Channel
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.lab.initramfs import boot_files
 from vhostaccel.lab.kernel import Kernel
+from vhostaccel.lab.kvm import look_at_kvm
 from vhostaccel.lab.processes import ProcessId
 from vhostaccel.lab.qemu import WIRES, Boot, LabFiles, qemu_argv
 from vhostaccel.patience import set_patience
@@ -66,20 +67,6 @@ def remove_dead_labs() -> None:
         young = time.time() - folder.stat().st_mtime < _SOCKET_TIMEOUT_S
         if read_state(LabFiles(folder=folder)) is None and not young:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def kvm_is_usable() -> bool:
-    """Tell whether the lab could run its guests under this host's own virtualisation.
-
-    The lab is itself a hypervisor, so KVM serves only with nesting.
-    """
-    flags = Path("/proc/cpuinfo").read_text()
-    for flag, module in (("svm", "kvm_amd"), ("vmx", "kvm_intel")):
-        nested = Path(f"/sys/module/{module}/parameters/nested")
-        if f" {flag} " in flags and nested.exists():
-            allowed = nested.read_text().strip() in ("1", "Y")
-            return allowed and os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return False
 
 
 class Machine:
@@ -179,7 +166,7 @@ def boot(
     """
     remove_dead_labs()
     files = LabFiles(folder=labs_folder() / name)
-    kvm = kvm_is_usable()
+    kvm = look_at_kvm().works_nested
     _make_folder(files, kernel)
     inputs = Boot(
         kernel_image=kernel.image,
