@@ -188,7 +188,7 @@ TRACE_EVENT(nai_starved,
 		  __entry->ready)
 );
 
-TRACE_EVENT(nai_drop,
+DECLARE_EVENT_CLASS(nai_drop_class,
 
 	TP_PROTO(u32 id, int reason, unsigned int frames),
 	TP_ARGS(id, reason, frames),
@@ -210,22 +210,17 @@ TRACE_EVENT(nai_drop,
 		  __entry->frames)
 );
 
-TRACE_EVENT(nai_tx_drop,
+DEFINE_EVENT(nai_drop_class, nai_drop,
+
+	TP_PROTO(u32 id, int reason, unsigned int frames),
+	TP_ARGS(id, reason, frames)
+);
+
+/* The same, with the reasons of the guest's own frames. */
+DEFINE_EVENT_PRINT(nai_drop_class, nai_tx_drop,
 
 	TP_PROTO(u32 id, int reason, unsigned int frames),
 	TP_ARGS(id, reason, frames),
-
-	TP_STRUCT__entry(
-		__field(u32, id)
-		__field(int, reason)
-		__field(unsigned int, frames)
-	),
-
-	TP_fast_assign(
-		__entry->id = id;
-		__entry->reason = reason;
-		__entry->frames = frames;
-	),
 
 	TP_printk("id=%u reason=%s frames=%u", __entry->id,
 		  nai_trace_tx_drop_name(__entry->reason),
