@@ -319,8 +319,8 @@ def keeper_drops_a_guest_that_is_gone(cast):
     assert _has_program(stage)
 
 
-def killed_keeper_leaves_the_wire_open(cast):
-    del cast
+def _kept():
+    """Return a stage, its tap, the guard and its keeper's process, which works."""
     stage = Stage()
     tap = stage.add_tap(0, ring=500)
     guard = Guard()
@@ -329,6 +329,12 @@ def killed_keeper_leaves_the_wire_open(cast):
     stage.send(*frames_to(0, 600))
     pid = _standing(guard).pid
     assert tap.dropped == 0
+    return stage, tap, guard, pid
+
+
+def killed_keeper_leaves_the_wire_open(cast):
+    del cast
+    stage, tap, guard, pid = _kept()
     os.kill(pid, signal.SIGKILL)
     until(lambda: not _has_program(stage), "the kernel takes the program away")
     stage.send(*frames_to(0, 600))
@@ -339,14 +345,7 @@ def killed_keeper_leaves_the_wire_open(cast):
 
 def stopped_keeper_lets_all_pass(cast):
     del cast
-    stage = Stage()
-    tap = stage.add_tap(0, ring=500)
-    guard = Guard()
-    guard.attach(_wish(stage))
-    time.sleep(0.5)
-    stage.send(*frames_to(0, 600))
-    pid = _standing(guard).pid
-    assert tap.dropped == 0
+    stage, tap, _, pid = _kept()
     os.kill(pid, signal.SIGSTOP)
     time.sleep(EXPIRY_S + BOUND_S)
     stage.send(*frames_to(0, 600))
