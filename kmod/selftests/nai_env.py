@@ -54,6 +54,19 @@ def wait_for(cond, deadline=5, sleep=0.01):
         time.sleep(sleep)
 
 
+def refused(ask, error, sentence=""):
+    """A request fails with this error and in these words. Return whether it failed."""
+    try:
+        ask()
+    except NlError as e:
+        said = (e.nl_msg.extack or {}).get("msg", "")
+        ksft_eq(e.nl_msg.error, -error, e.nl_msg.extack)
+        ksft_true(sentence in said, f"'{sentence}' is not in '{said}'")
+        return True
+    ksft_true(False, f"it was not refused: {sentence or os.strerror(error)}")
+    return False
+
+
 class Guest:
     """nai_guest: tap, vhost-net and both rings in one process."""
 
@@ -292,16 +305,10 @@ class NaiEnv:
 
     def refuse(self, guest, error, sentence, **terms):
         """An attach is refused, in these words."""
-        try:
-            self.attach(guest, **terms)
-        except NlError as e:
-            ksft_eq(e.nl_msg.error, -error, e.nl_msg.extack)
-            said = (e.nl_msg.extack or {}).get("msg", "")
-            ksft_true(sentence in said, f"'{sentence}' is not in '{said}'")
+        if refused(lambda: self.attach(guest, **terms), error, sentence):
             ksft_eq(self.fq(guest), None)
-            return
-        ksft_true(False, f"attach was not refused: {sentence}")
-        self.detach(guest)
+        else:
+            self.detach(guest)
 
     def settle(self, guest):
         """Wait until the bridge forwards again."""
