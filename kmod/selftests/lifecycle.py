@@ -115,30 +115,27 @@ def backend_toggles(cfg):
     ksft_true(cfg.fq(witness), "the witness has its lease")
 
 
-def memory_table(cfg):
-    """Where memory was, nothing is written after it was taken away."""
+def _lease_holds(cfg, command):
+    """A guest does something under flood, and its lease is the same one afterwards."""
     cfg.setup()
     guest = Guest(cfg)
     lease = cfg.attach(guest)["id"]
     flood = Flood(cfg, guest, b=50)
-    guest.do(f"memory {ROUNDS}", 60)
+    guest.do(command, 60)
     _received(cfg, guest)
     flood.stop()
     ksft_eq(cfg.fq(guest)["id"], lease)
     guest.check()
+
+
+def memory_table(cfg):
+    """Where memory was, nothing is written after it was taken away."""
+    _lease_holds(cfg, f"memory {ROUNDS}")
 
 
 def features(cfg):
-    """Mergeable buffers on and off: the lease holds."""
-    cfg.setup()
-    guest = Guest(cfg)
-    lease = cfg.attach(guest)["id"]
-    flood = Flood(cfg, guest, b=50)
-    guest.do(f"features {ROUNDS}", 60)
-    _received(cfg, guest)
-    flood.stop()
-    ksft_eq(cfg.fq(guest)["id"], lease)
-    guest.check()
+    """Mergeable buffers on and off."""
+    _lease_holds(cfg, f"features {ROUNDS}")
 
 
 def reset_owner(cfg):
