@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells when the emulator below the host has lost a guest's registers.
 
-QEMU 10.0's emulation of AMD-V now and then saves the host's registers as the guest's,
-with the modules' host as with a stock one. The guest never answers again. Which is seen
-without doubt: its page tables are then at an address where it has no memory.
-docs/limitations.md has the evidence.
+QEMU 10.0's emulation of AMD-V now and then saves the host's registers as the guest's;
+it did so in the mode `tap` too, with nothing on lease. The guest never answers again.
+Which is seen without doubt: its page tables are then at an address where it has no
+memory. docs/limitations.md has the evidence.
 """
 
 import re
