@@ -29,9 +29,10 @@ from vhostaccel.observe.point import DisturbanceResult, Point
 from vhostaccel.observe.sample import Liveness, Sample
 from vhostaccel.patience import limit_s
 from vhostaccel.report.rows import told
-from vhostaccel.scenario.model import Directions, DisturbanceSpec, Scenario
+from vhostaccel.scenario.model import DisturbanceSpec, Scenario
 from vhostaccel.traffic.generator import RunningTrial, TrafficGenerator
-from vhostaccel.traffic.trial import DirectionLoad, DirectionResult, TrialSpec
+from vhostaccel.traffic.plan import trial_spec
+from vhostaccel.traffic.trial import DirectionResult
 from vhostaccel.units import FramesPerSecond, Seconds, show_rate
 from vhostaccel.verify.curve import peak_fps
 from vhostaccel.verify.void import void_reason
@@ -232,33 +233,6 @@ class Trials:
         at_the_top = rate == max(self._scenario.traffic.rates)
         is_due = at_the_top and purpose == "sweep"
         return self._scenario.disturbance if is_due else None
-
-
-def trial_spec(scenario: Scenario, rate: FramesPerSecond) -> TrialSpec:
-    """Return one load of a scenario, with the neighbours' beside it where it has some."""
-    traffic = scenario.traffic
-    everybody = tuple(range(scenario.guest.count))
-
-    def loads(driven: bool) -> tuple[DirectionLoad, ...]:
-        wanted = rate if driven else FramesPerSecond(0)
-        if traffic.neighbour is None:
-            return (DirectionLoad(rate=wanted, guests=everybody, flows=traffic.flows),)
-        flooded = scenario.flooded_guest
-        others = tuple(guest for guest in everybody if guest != flooded)
-        steady = FramesPerSecond(traffic.neighbour * len(others) if driven else 0)
-        return (
-            DirectionLoad(rate=wanted, guests=(flooded,), flows=traffic.flows),
-            DirectionLoad(rate=steady, guests=others, flows=traffic.flows),
-        )
-
-    return TrialSpec(
-        a_to_b=loads(traffic.directions is not Directions.B_TO_A),
-        b_to_a=loads(traffic.directions is not Directions.A_TO_B),
-        frames=traffic.frames,
-        flood=traffic.flood,
-        window=traffic.window,
-        drain=traffic.drain,
-    )
 
 
 def _is_forwarded(way: DirectionResult) -> bool:

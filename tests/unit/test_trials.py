@@ -15,7 +15,8 @@ from vhostaccel.observe.point import Instructions
 from vhostaccel.observe.sample import Liveness, Tally
 from vhostaccel.scenario.model import Action, Directions, DisturbanceSpec, GuestSpec
 from vhostaccel.traffic.fake import FakeGenerator, Host
-from vhostaccel.trials import Trials, trial_spec
+from vhostaccel.traffic.plan import trial_spec
+from vhostaccel.trials import Trials
 from vhostaccel.units import FramesPerSecond, Seconds
 
 UNSEEN = Liveness(heartbeats={}, timer_late_worst_ns=0)
