@@ -293,13 +293,13 @@ static unsigned int igb_nai_rx_post(struct nai_fq *fq,
 	unsigned int done;
 
 	for (done = 0; done < n; done++) {
-		if (igb_nai_next(i) == queue->next_to_clean)
+		if (igb_nai_rx_next(i) == queue->next_to_clean)
 			break;
 		queue->slots[i] = bufs[done].slot;
 		queue->desc[i].read.pkt_addr = cpu_to_le64(bufs[done].dma);
 		/* also clears the status */
 		queue->desc[i].read.hdr_addr = 0;
-		i = igb_nai_next(i);
+		i = igb_nai_rx_next(i);
 	}
 	queue->next_to_use = i;
 	return done;
@@ -352,7 +352,7 @@ static unsigned int igb_nai_rx_poll(struct nai_fq *fq, struct nai_rx_cpl *cpls,
 		cpls[done].flags =
 			igb_nai_rx_flags(queue,
 					 le32_to_cpu(desc->wb.upper.status_error));
-		queue->next_to_clean = igb_nai_next(i);
+		queue->next_to_clean = igb_nai_rx_next(i);
 	}
 	return done;
 }
@@ -364,7 +364,7 @@ static void igb_nai_setup_ring(struct igb_nai_queue *queue)
 	struct e1000_hw *hw = &queue->adapter->hw;
 	u16 n = queue->index;
 
-	memset(queue->desc, 0, IGB_NAI_DESCS * sizeof(*queue->desc));
+	memset(queue->desc, 0, IGB_NAI_RX_DESCS * sizeof(*queue->desc));
 	queue->next_to_use = 0;
 	queue->next_to_clean = 0;
 	queue->partial = false;
@@ -372,7 +372,7 @@ static void igb_nai_setup_ring(struct igb_nai_queue *queue)
 	wr32(E1000_RXDCTL(n), 0);
 	wr32(E1000_RDBAL(n), lower_32_bits(queue->dma));
 	wr32(E1000_RDBAH(n), upper_32_bits(queue->dma));
-	wr32(E1000_RDLEN(n), IGB_NAI_DESCS * sizeof(*queue->desc));
+	wr32(E1000_RDLEN(n), IGB_NAI_RX_DESCS * sizeof(*queue->desc));
 	wr32(E1000_RDH(n), 0);
 	wr32(E1000_RDT(n), 0);
 	wr32(E1000_SRRCTL(n), E1000_SRRCTL_DROP_EN |
@@ -568,13 +568,13 @@ static int igb_nai_lend(struct igb_nai *nai, struct nai_fq *fq,
 		return -ENOSPC;
 	}
 	queue->desc = dma_alloc_coherent(dev,
-					 IGB_NAI_DESCS * sizeof(*queue->desc),
+					 IGB_NAI_RX_DESCS * sizeof(*queue->desc),
 					 &queue->dma, GFP_KERNEL);
 	if (!queue->desc)
 		return -ENOMEM;
 	err = nai_fq_sends(fq) ? igb_nai_tx_alloc(queue, dev) : 0;
 	if (err) {
-		dma_free_coherent(dev, IGB_NAI_DESCS * sizeof(*queue->desc),
+		dma_free_coherent(dev, IGB_NAI_RX_DESCS * sizeof(*queue->desc),
 				  queue->desc, queue->dma);
 		return err;
 	}
@@ -620,7 +620,7 @@ static void igb_nai_fq_free(struct nai_fq *fq)
 	WRITE_ONCE(queue->fq, NULL);
 	if (queue->irq)
 		synchronize_irq(queue->irq);
-	dma_free_coherent(dev, IGB_NAI_DESCS * sizeof(*queue->desc),
+	dma_free_coherent(dev, IGB_NAI_RX_DESCS * sizeof(*queue->desc),
 			  queue->desc, queue->dma);
 	queue->desc = NULL;
 	igb_nai_tx_free(queue, dev);
@@ -690,10 +690,10 @@ static void igb_nai_set_caps(struct nai_caps *caps, int max_fqs)
 	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS |
 		      NAI_CAP_TX;
 	caps->max_fqs = max_fqs;
-	caps->rx_depth = IGB_NAI_DESCS - 1;
+	caps->rx_depth = IGB_NAI_RX_DESCS - 1;
 	caps->rx_buf_len = IGB_NAI_BUF_LEN;
 	caps->rx_max_frame = IGB_NAI_RLPML - ETH_FCS_LEN;
-	caps->tx_depth = IGB_NAI_DESCS - 1;
+	caps->tx_depth = IGB_NAI_TX_DESCS - 1;
 	caps->tx_max_frame = IGB_NAI_RLPML - ETH_FCS_LEN;
 }
 

@@ -9,8 +9,12 @@
 
 #include "igb.h"
 
-/* Of a ring. One stays unused, for a full ring must not look like an empty one. */
-#define IGB_NAI_DESCS	256
+/* Of a ring. One stays unused, for a full ring must not look like an empty one.
+ * To receive, as many as a tap queues by default: its guest was not ready for so
+ * long either. To send, a few: the port's own ring has as many.
+ */
+#define IGB_NAI_RX_DESCS	1024
+#define IGB_NAI_TX_DESCS	256
 
 /**
  * struct igb_nai_tx - the sending side of a queue
@@ -52,7 +56,7 @@ struct igb_nai_queue {
 
 	union e1000_adv_rx_desc *desc;
 	dma_addr_t dma;
-	u16 slots[IGB_NAI_DESCS];
+	u16 slots[IGB_NAI_RX_DESCS];
 	u16 next_to_use;
 	u16 next_to_clean;
 	bool partial;
@@ -67,9 +71,14 @@ struct igb_nai_queue {
 	char name[IFNAMSIZ + 8];
 };
 
-static inline u16 igb_nai_next(u16 i)
+static inline u16 igb_nai_rx_next(u16 i)
 {
-	return i + 1 < IGB_NAI_DESCS ? i + 1 : 0;
+	return i + 1 < IGB_NAI_RX_DESCS ? i + 1 : 0;
+}
+
+static inline u16 igb_nai_tx_next(u16 i)
+{
+	return i + 1 < IGB_NAI_TX_DESCS ? i + 1 : 0;
 }
 
 /* igb_nai_tx.c; RTNL held to allocate and free, hw_mutex to start and stop. */

@@ -30,7 +30,7 @@ int igb_nai_tx_alloc(struct igb_nai_queue *queue, struct device *dev)
 {
 	struct igb_nai_tx *tx = &queue->tx;
 
-	tx->desc = dma_alloc_coherent(dev, IGB_NAI_DESCS * sizeof(*tx->desc),
+	tx->desc = dma_alloc_coherent(dev, IGB_NAI_TX_DESCS * sizeof(*tx->desc),
 				      &tx->dma, GFP_KERNEL);
 	return tx->desc ? 0 : -ENOMEM;
 }
@@ -41,7 +41,7 @@ void igb_nai_tx_free(struct igb_nai_queue *queue, struct device *dev)
 
 	if (!tx->desc)
 		return;
-	dma_free_coherent(dev, IGB_NAI_DESCS * sizeof(*tx->desc), tx->desc,
+	dma_free_coherent(dev, IGB_NAI_TX_DESCS * sizeof(*tx->desc), tx->desc,
 			  tx->dma);
 	tx->desc = NULL;
 }
@@ -54,14 +54,14 @@ static void igb_nai_tx_setup_ring(struct igb_nai_queue *queue)
 	struct igb_nai_tx *tx = &queue->tx;
 	u16 n = queue->index;
 
-	memset(tx->desc, 0, IGB_NAI_DESCS * sizeof(*tx->desc));
+	memset(tx->desc, 0, IGB_NAI_TX_DESCS * sizeof(*tx->desc));
 	tx->next_to_use = 0;
 	tx->next_to_clean = 0;
 
 	wr32(E1000_TXDCTL(n), 0);
 	wr32(E1000_TDBAL(n), lower_32_bits(tx->dma));
 	wr32(E1000_TDBAH(n), upper_32_bits(tx->dma));
-	wr32(E1000_TDLEN(n), IGB_NAI_DESCS * sizeof(*tx->desc));
+	wr32(E1000_TDLEN(n), IGB_NAI_TX_DESCS * sizeof(*tx->desc));
 	wr32(E1000_TDH(n), 0);
 	wr32(E1000_TDT(n), 0);
 }
@@ -158,10 +158,10 @@ unsigned int igb_nai_tx_xmit(struct nai_fq *fq, const struct nai_tx_buf *bufs,
 	unsigned int done;
 
 	for (done = 0; done < n; done++) {
-		if (igb_nai_next(i) == tx->next_to_clean)
+		if (igb_nai_tx_next(i) == tx->next_to_clean)
 			break;
 		igb_nai_tx_fill(&tx->desc[i], &bufs[done]);
-		i = igb_nai_next(i);
+		i = igb_nai_tx_next(i);
 	}
 	tx->next_to_use = i;
 	if (done) {
@@ -186,7 +186,7 @@ unsigned int igb_nai_tx_poll(struct nai_fq *fq)
 		if (!(READ_ONCE(desc->wb.status) &
 		      cpu_to_le32(E1000_TXD_STAT_DD)))
 			break;
-		tx->next_to_clean = igb_nai_next(tx->next_to_clean);
+		tx->next_to_clean = igb_nai_tx_next(tx->next_to_clean);
 		done++;
 	}
 	return done;
