@@ -15,7 +15,8 @@ from typing import Protocol
 from vhostaccel.errors import VhostAccelError
 from vhostaccel.guests.plan import GuestPlan, Interface
 from vhostaccel.lab.broadcast import broadcast
-from vhostaccel.lab.network import mtu_of, negotiate_anew
+from vhostaccel.lab.ethtool import negotiate_anew
+from vhostaccel.lab.network import mtu_of
 from vhostaccel.lab.unload import try_unload
 from vhostaccel.nai.family import FqState
 from vhostaccel.nai.model import Lease

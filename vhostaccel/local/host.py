@@ -12,15 +12,13 @@ from vhostaccel.errors import LabError, VhostAccelError
 from vhostaccel.guard.client import dropped_by_tap
 from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface
 from vhostaccel.lab import drivers
+from vhostaccel.lab.ethtool import offloads, ring_sizes, set_gro
 from vhostaccel.lab.leaks import report_leaks
 from vhostaccel.lab.network import (
     Network,
     Nic,
     find_nic,
-    offloads,
     remaining_taps,
-    ring_sizes,
-    set_gro,
 )
 from vhostaccel.lab.state import HostState
 from vhostaccel.local.guests import Guests, Says
