@@ -12,7 +12,7 @@ from vhostaccel.codec import from_plain, to_plain
 from vhostaccel.lab.channel import Channel
 from vhostaccel.local.guests import Says
 from vhostaccel.local.host import LocalHost
-from vhostaccel.local.spec import HostSpec
+from vhostaccel.local.spec import HostSpec, Prepared
 from vhostaccel.observe.point import DisturbanceResult
 from vhostaccel.observe.sample import Liveness, Pings, Sample, Tally
 from vhostaccel.scenario.model import DisturbanceSpec
@@ -24,7 +24,7 @@ _REPETITION_TIMEOUT_S = 20.0
 class Host(Protocol):
     """The host under test, near or far."""
 
-    def prepare(self, spec: HostSpec) -> dict[str, str]:
+    def prepare(self, spec: HostSpec) -> Prepared:
         """Set up NICs, bridges and guests; return what it is made of."""
 
     def use(self, mode: str) -> None:
@@ -62,12 +62,12 @@ class RemoteHost:
         self._channel = channel
         self._says = says
 
-    def prepare(self, spec: HostSpec) -> dict[str, str]:
+    def prepare(self, spec: HostSpec) -> Prepared:
         """As `LocalHost.prepare`."""
-        facts = self._channel.call(
+        prepared = self._channel.call(
             "prepare", spec=to_plain(spec), says=self._says, timeout_s=600.0
         )
-        return from_plain(dict[str, str], facts)
+        return from_plain(Prepared, prepared)
 
     def use(self, mode: str) -> None:
         """As `LocalHost.use`."""
@@ -126,7 +126,7 @@ class HostServer:
         """Do what a call asks for and return its plain result."""
         if name == "prepare":
             self._host = LocalHost(says)
-            return self._host.prepare(from_plain(HostSpec, arguments["spec"]))
+            return to_plain(self._host.prepare(from_plain(HostSpec, arguments["spec"])))
         if self._host is None:
             raise RuntimeError(f"prepare() comes before {name}")
         host = self._host

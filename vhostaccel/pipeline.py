@@ -34,6 +34,7 @@ from vhostaccel.verify.verdict import Evidence, Status, Verdict
 _MOST_LOST = 3
 """Labs of one run; after that something else is wrong."""
 _LOST = "labs lost to the emulator"
+_NOT_HERE = "not in this version"
 
 
 class Execution:
@@ -68,6 +69,7 @@ class Execution:
             status=Status.VOID,
             complete=False,
             why="the run has not ended",
+            left_out={m: _NOT_HERE for m in scenario.modes if m not in MODES},
         )
 
     def execute(self, provided: Provided) -> Run:
@@ -76,7 +78,8 @@ class Execution:
         Raises:
             ProvideError: If the folder cannot be written, or the lab or a guest failed;
                 the record keeps what there is.
-            SkipError: If no mode of the scenario can be had.
+            SkipError: If no mode of the scenario can be had; those that cannot are left
+                out of the run otherwise.
         """
         scenario = self._run.scenario
         wanted = modes_to_run(scenario)
@@ -88,9 +91,7 @@ class Execution:
             what = str(error).splitlines()[0] if str(error) else type(error).__name__
             self._record(complete=False, why=f"cut short: {what}")
             raise
-        missing = [mode for mode in scenario.modes if mode not in MODES]
-        why = f"modes not in this version: {', '.join(missing)}" if missing else ""
-        self._record(complete=True, why=why)
+        self._record(complete=True, why="")
         return self._run
 
     def _run_modes(self, modes: Sequence[str], provided: Provided) -> None:
@@ -108,11 +109,11 @@ class Execution:
             else:
                 return
 
-    def _run_in_a_lab(self, modes: Sequence[str], provided: Provided) -> None:
+    def _run_in_a_lab(self, wanted: Sequence[str], provided: Provided) -> None:
         scenario = self._run.scenario
         with open_testbed(
-            f"run-{'-'.join(modes)}",
-            modes,
+            "run",
+            wanted,
             scenario.lab,
             scenario.guest,
             provided,
@@ -120,8 +121,13 @@ class Execution:
             report=self._report,
         ) as bed:
             self._run = replace(
-                self._run, environment=self._run.environment | bed.facts
+                self._run,
+                environment=self._run.environment | bed.facts,
+                left_out=self._run.left_out | bed.lacks,
             )
+            modes = tuple(mode for mode in wanted if mode not in bed.lacks)
+            for mode, why in bed.lacks.items():
+                self._report(f"{mode} is left out: {why}")
             machine = bed.machine
             with Generator(machine.wire("a"), machine.wire("b")) as generator:
                 trials = Trials(
@@ -169,7 +175,7 @@ class Execution:
     def _void_sweep(self, modes: Sequence[str], lost: LostGuestError) -> None:
         """Leave the sweep's points in the record, as void, and keep the lab's console."""
         self._report(f"{lost.what}: sweep {self._sweep + 1} begins again in a new lab")
-        for mode in modes:
+        for mode in filter(self._points.get, modes):
             self._points[mode] = [
                 replace(point, void=lost.what) if point.sweep == self._sweep else point
                 for point in self._points[mode]
@@ -197,7 +203,7 @@ class Execution:
 
     def _record(self, *, complete: bool, why: str) -> None:
         judged = {m.mode: m.verdicts for m in self._run.modes if m.verdicts}
-        claims = settle(self._run.scenario.claims, judged)
+        claims = settle(self._run.scenario.claims, judged, self._run.left_out)
         self._run = replace(
             self._run,
             duration_s=time.monotonic() - self._started,

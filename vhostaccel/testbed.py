@@ -84,6 +84,8 @@ class Testbed:
     host: RemoteHost
     facts: dict[str, str]
     """What the host is made of, for the record."""
+    lacks: dict[str, str]
+    """Modes that it cannot have, and why."""
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def open_testbed(
 
     Raises:
         ProvideError: If the lab or a guest failed.
-        SkipError: If a mode cannot be had.
+        SkipError: If no mode can be had.
     """
     with boot(
         lab,
@@ -121,9 +123,12 @@ def open_testbed(
     ) as machine:
         try:
             host = RemoteHost(machine.channel, report)
-            facts = host.prepare(host_spec(modes, lab, guest, provided))
+            prepared = host.prepare(host_spec(modes, lab, guest, provided))
             yield Testbed(
-                machine=machine, host=host, facts=facts | _debug_facts(provided.kernel)
+                machine=machine,
+                host=host,
+                facts=prepared.facts | _debug_facts(provided.kernel),
+                lacks=prepared.lacks,
             )
         finally:
             _keep(machine.console, folder)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A place that cannot be written is told before anything long, and what was done is kept."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 from click.testing import CliRunner
 
@@ -8,7 +11,9 @@ from tests.factories import make_run, make_scenario
 from tests.kernel_part import make_kernel
 from vhostaccel import pipeline
 from vhostaccel.cli import runs
-from vhostaccel.errors import LabError, StorageError
+from vhostaccel.doctor import checks
+from vhostaccel.errors import LabError, SkipError, StorageError
+from vhostaccel.modes.table import MODES, PLANNED
 from vhostaccel.pipeline import Execution
 from vhostaccel.report.record import read_record
 from vhostaccel.tcp import run as tcp
@@ -66,6 +71,14 @@ def test_a_folder_that_cannot_be_written_is_told_before_a_lab_boots(
         start(tmp_path / "folder")
 
 
+def test_ways_that_are_compared_turn_by_turn_need_every_mode(tmp_path, monkeypatch):
+    lacks = {"copy": "the module nai is not loaded"}
+    bed = nullcontext(SimpleNamespace(lacks=lacks))
+    monkeypatch.setattr(tcp, "open_testbed", lambda *_, **__: bed)
+    with pytest.raises(SkipError, match="no mode copy: the module nai is not loaded"):
+        measure(tmp_path / "run")
+
+
 def test_a_run_without_a_lab_leaves_a_record_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "open_testbed", no_lab)
     with pytest.raises(LabError):
@@ -97,3 +110,26 @@ def test_runs_that_are_cut_short_leave_the_junit_of_those_done(
     junit = tmp_path / "junit.xml"
     CliRunner().invoke(runs.run, [str(scenarios), "--junit", str(junit)])
     assert 'tests="1"' in junit.read_text()
+
+
+def test_all_modes_are_those_of_this_version_and_those_to_be_left_out(
+    scenarios, monkeypatch, tmp_path
+):
+    asked = []
+
+    def execute(scenario, *_):
+        asked.append(scenario)
+        return make_run()
+
+    monkeypatch.setattr(runs, "_execute", execute)
+    argv = ["--scenario", str(scenarios / "first.toml"), "--mode"]
+    for mode in ("all", "xdp,tap,xdp"):
+        output = ["--output", str(tmp_path)]
+        CliRunner().invoke(runs.flood_test, [*argv, mode, *output])
+    assert asked[0].modes == (*MODES, *PLANNED)
+    assert [claim.mode for claim in asked[0].claims] == ["tap"]
+    assert asked[1].modes == ("xdp", "tap")
+
+
+def test_every_mode_has_its_needs_in_doctor():
+    assert set(checks.MODES) == set(MODES)

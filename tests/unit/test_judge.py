@@ -38,6 +38,13 @@ def test_a_claim_of_a_mode_that_was_not_run_is_skipped():
     assert (result.status, result.why) == (SKIP, "the mode copy was not run")
 
 
+def test_a_claim_of_a_mode_that_could_not_be_run_says_why():
+    claim = Claim(verdict="livelock", mode="copy")
+    (result,) = settle([claim], {"tap": []}, {"copy": "the module nai is not loaded"})
+    assert result.status == SKIP
+    assert result.why == "the mode copy was not run: the module nai is not loaded"
+
+
 @pytest.mark.parametrize(
     ("found", "together"),
     [

@@ -132,3 +132,15 @@ def rates(page: str) -> list[tuple[str, str]]:
         (load, re.findall(r"<td(?! class=.n)[^>]*>(.*?)</td>", cells)[0])
         for load, cells in found
     ]
+
+
+def test_modes_of_one_run_stand_side_by_side_with_those_left_out_and_why():
+    run = replace(two_modes(), left_out={"poll": "not in this version"})
+    page = render_page([run])
+    read(page)
+    assert "<h2>Modes side by side</h2>" in page
+    # Peak, over that of tap, in the flood, over that of tap: means of three sweeps.
+    assert '<th scope="row">copy</th><td class="n">4896</td>' in page
+    assert '<td class="n">4.32</td>' in page
+    assert "left out: not in this version" in page
+    assert "Modes side by side" not in render_page([make_run()])

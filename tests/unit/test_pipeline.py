@@ -13,6 +13,7 @@ from vhostaccel import pipeline as module
 from vhostaccel.errors import LostGuestError
 from vhostaccel.lab.console import ConsoleLog
 from vhostaccel.pipeline import Execution
+from vhostaccel.scenario.model import Claim
 from vhostaccel.testbed import Provided
 from vhostaccel.verify.verdict import Status
 
@@ -49,7 +50,7 @@ def execute(tmp_path, monkeypatch):
     """Execute a scenario of two sweeps; return the run, and how many labs it took."""
     labs = []
 
-    def execute(*losses, splat=""):
+    def execute(*losses, splat="", lacks=None, modes=("tap", "copy"), claims=()):
         trials = FakeTrials(list(losses))
 
         @contextmanager
@@ -64,7 +65,10 @@ def execute(tmp_path, monkeypatch):
             )
             try:
                 yield SimpleNamespace(
-                    machine=machine, facts={}, host=SimpleNamespace(finish=lambda: ())
+                    machine=machine,
+                    facts={},
+                    lacks=lacks or {},
+                    host=SimpleNamespace(finish=lambda: ()),
                 )
             finally:
                 (tmp_path / "run" / "console.log").write_text(f"lab {len(labs)}")
@@ -76,7 +80,7 @@ def execute(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "open_testbed", open_testbed)
         monkeypatch.setattr(module, "Generator", generator)
         monkeypatch.setattr(module, "Trials", lambda *_: trials)
-        scenario = make_scenario(rates=(600, 40_000), modes=("tap", "copy"))
+        scenario = make_scenario(*claims, rates=(600, 40_000), modes=modes)
         scenario = replace(scenario, traffic=replace(scenario.traffic, sweeps=2))
         execution = Execution(
             scenario, tmp_path / "run", command="none", report=lambda line: None
@@ -132,3 +136,24 @@ def test_a_run_that_loses_every_lab_ends(execute, tmp_path):
         execute(*[("tap", 0)] * 4)
 
     assert "cut short" in (tmp_path / "run" / "record.json").read_text()
+
+
+def test_a_mode_that_the_host_cannot_have_is_left_out_with_the_reason(execute):
+    claim = Claim(verdict="livelock", mode="copy")
+    why = "the module nai is not loaded"
+    run, _ = execute(
+        modes=("tap", "copy", "poll"), lacks={"copy": why}, claims=(claim,)
+    )
+
+    assert run.complete
+    assert [result.mode for result in run.modes] == ["tap"]
+    assert run.left_out == {"poll": "not in this version", "copy": why}
+    assert run.status is Status.SKIP
+    assert why in run.claims[0].why
+
+
+def test_a_mode_that_was_left_out_stays_out_of_the_lab_that_follows_a_lost_one(execute):
+    run, labs = execute(("tap", 1), lacks={"copy": "the module nai is not loaded"})
+
+    assert labs == 2
+    assert [result.mode for result in run.modes] == ["tap"]

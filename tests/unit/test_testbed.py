@@ -9,6 +9,7 @@ from tests.kernel_part import make_kernel
 from vhostaccel import testbed as module
 from vhostaccel.errors import GuestError
 from vhostaccel.lab.console import ConsoleLog
+from vhostaccel.local.spec import Prepared
 from vhostaccel.scenario.model import GuestSpec, LabSpec
 from vhostaccel.testbed import Provided, open_testbed
 
@@ -35,7 +36,11 @@ class FakeMachine:
 def lab(tmp_path, monkeypatch):
     """Return the lab that a testbed boots, and the host in it."""
     machine = FakeMachine(tmp_path)
-    host = SimpleNamespace(prepare=lambda spec: {"host kernel": spec.kernel_image})
+    host = SimpleNamespace(
+        prepare=lambda spec: Prepared(
+            facts={"host kernel": spec.kernel_image}, lacks={"xdp": "no libbpf"}
+        )
+    )
     monkeypatch.setattr(module, "boot", lambda *_, **__: machine)
     monkeypatch.setattr(module, "RemoteHost", lambda channel, says: host)
     return SimpleNamespace(machine=machine, host=host)
@@ -65,6 +70,7 @@ def test_the_host_is_ready_within_and_the_lab_has_ended_after(lab, tmp_path):
     with open_it(tmp_path) as bed:
         assert bed.host is lab.host
         assert bed.facts == {"host kernel": str(tmp_path / "boot" / "vmlinuz")}
+        assert bed.lacks == {"xdp": "no libbpf"}
         assert not lab.machine.is_down
     assert lab.machine.is_down
     assert "Oops" in kept(tmp_path)

@@ -43,6 +43,7 @@ from vhostaccel.verify.verdict import Status
 
 SCENARIOS = PROJECT / "scenarios"
 _DEFAULT = SCENARIOS / "overload" / "flood-does-not-starve-the-guest.toml"
+_ALL = "all"
 _EXIT = {
     Status.PASS: EXIT_PASSED,
     Status.FAIL: EXIT_VERDICT_FAILED,
@@ -65,7 +66,10 @@ _KERNEL = click.option(
     default=_DEFAULT,
     help=f"Scenario file [{_DEFAULT.relative_to(PROJECT)}].",
 )
-@click.option("--mode", help='Run these modes only, in turns: "tap,xdp".')
+@click.option(
+    "--mode",
+    help='Run these modes only, in turns: "tap,xdp"; "all": every one that can be had.',
+)
 @click.option("--sweeps", type=click.IntRange(1), help="Repetitions of the sweep.")
 @click.option("--rates", help='Loads per direction: "600,2400,40000" [frames/s].')
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run.")
@@ -175,17 +179,26 @@ def _changed(
     if rates is not None:
         traffic = replace(traffic, rates=_rates(rates))
     if mode is not None:
-        scenario = _only(scenario, tuple(mode.split(",")))
+        scenario = _only(scenario, _modes(mode))
     return replace(scenario, traffic=traffic)
 
 
-def _only(scenario: Scenario, modes: tuple[str, ...]) -> Scenario:
+def _modes(text: str) -> tuple[str, ...]:
+    if text == _ALL:
+        # Those of the design too: the report then says of each why it was not run.
+        return (*MODES, *PLANNED)
+    modes = tuple(dict.fromkeys(text.split(",")))
     for mode in modes:
         if mode not in MODES:
             raise UsageError(
                 f"this version has no mode {mode}",
-                hint=f"it has: {', '.join(MODES)}; planned: {', '.join(PLANNED)}",
+                hint=f"it has: {', '.join(MODES)}, and {_ALL} for all of them; "
+                f"planned: {', '.join(PLANNED)}",
             )
+    return modes
+
+
+def _only(scenario: Scenario, modes: tuple[str, ...]) -> Scenario:
     claims = tuple(claim for claim in scenario.claims if claim.mode in modes)
     return replace(scenario, modes=modes, claims=claims)
 

@@ -23,7 +23,8 @@ from vhostaccel.lab.network import (
 from vhostaccel.lab.state import HostState
 from vhostaccel.local.guests import Guests, Says
 from vhostaccel.local.placement import DATAPATH_CPU, put_on_datapath_cpu
-from vhostaccel.local.spec import HostSpec
+from vhostaccel.local.spec import HostSpec, Prepared
+from vhostaccel.modes.mode import prepare_modes
 from vhostaccel.modes.table import MODES
 from vhostaccel.observe.cpuprobe import GAP_US
 from vhostaccel.observe.point import DisturbanceResult
@@ -51,20 +52,19 @@ class LocalHost:
         self._modules: tuple[str, ...] = ()
         self._placed = False
 
-    def prepare(self, spec: HostSpec) -> dict[str, str]:
+    def prepare(self, spec: HostSpec) -> Prepared:
         """Set up NICs, bridges and guests; return what it is made of.
 
         Raises:
             LabError: If a NIC, module or setting is missing.
             GuestError: If a guest does not come up.
-            SkipError: If a mode cannot be had here.
+            SkipError: If none of the modes can be had here.
         """
         guests = self._guests = Guests(spec, self._state, self._says)
         drivers.load(spec.modules)
         if spec.anchor is not None:
             run(("insmod", spec.anchor), hint="`make setup` builds it anew")
-        for mode in spec.modes:
-            MODES[mode].prepare()
+        lacks = prepare_modes(map(MODES.__getitem__, spec.modes))
         self._nics = tuple(map(find_nic, NIC_MACS))
         network = self._network = Network(self._state)
         self._modules = _STOCK if spec.modules is None else drivers.OWN
@@ -80,7 +80,8 @@ class LocalHost:
         self._place()
         versions = guests.start(network)
         self._start_probe(spec, guests)
-        return _environment(self._nics) | versions | drivers.describe(spec.modules)
+        facts = _environment(self._nics) | versions | drivers.describe(spec.modules)
+        return Prepared(facts=facts, lacks=lacks)
 
     def use(self, mode: str) -> None:
         """Give the running guests their frames this way from now on.

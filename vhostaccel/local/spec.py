@@ -28,3 +28,13 @@ class HostSpec:
     """Whether its clock counts instructions."""
     libvirt_hook: bool = False
     """Whether libvirt starts with our hook in its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What came of making the host ready."""
+
+    facts: dict[str, str]
+    """What it is made of, in the order to be shown."""
+    lacks: dict[str, str]
+    """Modes that it cannot have, and why; `use` takes the others."""

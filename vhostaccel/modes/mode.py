@@ -4,11 +4,11 @@
 A new mode is one module beside this one and one line in ``modes.table``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from vhostaccel.command import run
-from vhostaccel.errors import GuestError
+from vhostaccel.errors import GuestError, SkipError
 from vhostaccel.guests.plan import Interface
 from vhostaccel.nai.model import Lease
 from vhostaccel.nai.netdevs import Netdevs
@@ -75,3 +75,21 @@ class Tap:
     def leases(self) -> Mapping[str, Lease]:
         """Return nothing: every frame comes through the taps."""
         return {}
+
+
+def prepare_modes(modes: Iterable[Mode]) -> dict[str, str]:
+    """Prepare each mode; return those that this host cannot have, and why.
+
+    Raises:
+        SkipError: If it can have none of them.
+    """
+    lacks, refused, could = {}, None, False
+    for mode in modes:
+        try:
+            mode.prepare()
+            could = True
+        except SkipError as error:
+            lacks[mode.name], refused = error.what, refused or error
+    if refused is not None and not could:
+        raise refused
+    return lacks

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-MARKERS = "os^Dv*"
+MARKERS = "os^Dv*P<"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
 HUES = 6
 """Number of hues the style sheet defines, ``--hue-0`` ...; each legible on both grounds."""

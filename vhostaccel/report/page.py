@@ -9,11 +9,18 @@ from markupsafe import Markup
 
 from vhostaccel import __version__
 from vhostaccel.lab.storage import write_atomic
+from vhostaccel.report.compare import mode_lines
 from vhostaccel.report.hops import hop_tables
 from vhostaccel.report.junit import claim_sentence
 from vhostaccel.report.run import Run
 from vhostaccel.report.series import Series, series_of
-from vhostaccel.report.summary import show_duration, show_lost, show_value
+from vhostaccel.report.summary import (
+    SIDE_BY_SIDE,
+    show_duration,
+    show_lost,
+    show_ratio,
+    show_value,
+)
 from vhostaccel.units import show_rate
 from vhostaccel.verify.verdict import Status, Verdict
 
@@ -53,6 +60,9 @@ def render_page(runs: Sequence[Run]) -> str:
         verdicts=_verdict_lines(series),
         environment=_environment_lines(runs),
         settings=_setting_lines(runs),
+        compared=[(run, mode_lines(run)) for run in runs if len(run.modes) > 1],
+        side_by_side_verdicts=SIDE_BY_SIDE,
+        ratio=show_ratio,
         hop_tables={one.number: hop_tables(one.result.points) for one in series},
         claim_sentence=claim_sentence,
         symbols=_SYMBOLS,
@@ -121,6 +131,7 @@ def _settings(run: Run) -> dict[str, str]:
     traffic, void = run.scenario.traffic, run.scenario.void
     return {
         "modes": ", ".join(run.scenario.modes),
+        "left out": "; ".join(f"{m}: {why}" for m, why in run.left_out.items()) or "none",
         "loads": f"{', '.join(map(show_rate, traffic.rates))} frames/s per direction",
         "directions": traffic.directions.value,
         "frames": f"{traffic.frames.value}, {traffic.flows} flows per direction and guest",

@@ -28,7 +28,7 @@ _MOVES: dict[tuple[str, str], tuple[str, ...]] = {
     **{("latency_ns", way): ("trial", way, "latency") for way in _WAYS},
 }
 _RUN_FIRST = ("environment", "scenario", "command", "started", "duration_s")
-_RUN_LAST = ("claims", "status", "complete", "why")
+_RUN_LAST = ("left_out", "claims", "status", "complete", "why")
 
 
 def to_record(run: Run) -> dict[str, Any]:

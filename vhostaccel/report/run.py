@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run: one execution of a scenario, with everything a report says about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vhostaccel.observe.point import Point
 from vhostaccel.scenario.model import Scenario
@@ -37,3 +37,5 @@ class Run:
     complete: bool
     """False when the run was cut short; ``why`` then says by what."""
     why: str
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Modes of the scenario that were not run, and why they could not be."""

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from vhostaccel.report.compare import mode_lines
 from vhostaccel.report.cost import cost_table
 from vhostaccel.report.junit import claim_sentence
 from vhostaccel.report.rows import Row, rows_of, told
@@ -22,6 +23,8 @@ _STYLE = {
     Status.VOID: "bold magenta",
 }
 _PLACES_SHOWN = 2
+SIDE_BY_SIDE = ("livelock", "where-dropped", "alive")
+"""Verdicts that are shown where modes are compared."""
 
 
 def summary(run: Run) -> RenderableType:
@@ -33,6 +36,9 @@ def summary(run: Run) -> RenderableType:
     for result in run.modes:
         parts += [Text(""), _curve_table(result), *_disturbances(result), Text("")]
         parts += _verdicts(result)
+    if len(run.modes) > 1:
+        parts += [Text(""), _side_by_side(run)]
+    parts += [Text(f"{mode} was left out: {why}") for mode, why in run.left_out.items()]
     if (costs := cost_table(run)) is not None:
         parts += [Text(""), costs]
     parts += [Text(""), Text("claims", style="bold"), _claims(run), Text("")]
@@ -82,6 +88,45 @@ def show_lost(row: Row) -> str:
         for place, frames in list(row.lost.items())[:_PLACES_SHOWN]
     ]
     return f"{lost / row.offered:.1%}: {', '.join(parts)}"
+
+
+def show_ratio(ratio: float | None) -> str:
+    """Print a ratio with three digits or all before the point, or a dash."""
+    if ratio is None:
+        return "-"
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:.0f}"
+
+
+def _show_briefly(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "-"
+    value = "" if verdict.value is None else f" {verdict.value:.2f}"
+    return _marked(verdict.status) + value
+
+
+def _side_by_side(run: Run) -> Table:
+    highest = show_rate(max(run.scenario.traffic.rates))
+    table = Table(
+        title="modes side by side [dim](frames/s per direction, means)[/dim]",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("mode", no_wrap=True)
+    for heading in ("peak", "/ tap", f"at {highest}", "/ tap", *SIDE_BY_SIDE):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in mode_lines(run):
+        table.add_row(
+            escape(line.mode),
+            "-" if line.peak_fps is None else show_rate(line.peak_fps),
+            show_ratio(line.peak_over_tap),
+            "-" if line.flooded_fps is None else show_rate(line.flooded_fps),
+            show_ratio(line.flooded_over_tap),
+            *(_show_briefly(line.verdicts.get(name)) for name in SIDE_BY_SIDE),
+        )
+    return table
 
 
 def _curve_table(result: ModeResult) -> Table:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vhostaccel.environment import describe_outside
+from vhostaccel.errors import SkipError
 from vhostaccel.host import RemoteHost
 from vhostaccel.lab.machine import Machine, Report
 from vhostaccel.scenario import model as scenario_model
@@ -71,6 +72,14 @@ class Measurement:
             folder=self._folder,
             report=self._report,
         ) as bed:
+            if bed.lacks:
+                # Its ways are compared turn by turn: it needs them all.
+                raise SkipError(
+                    "; ".join(
+                        f"no mode {mode}: {why}" for mode, why in bed.lacks.items()
+                    ),
+                    hint="`vhostaccel doctor` tells what is missing",
+                )
             self._keep(environment=self._run.environment | bed.facts)
             machine = bed.machine
             with (

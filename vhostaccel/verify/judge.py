@@ -74,15 +74,21 @@ def judge(
 
 
 def settle(
-    claims: Iterable[Claim], results: Mapping[str, Iterable[Verdict]]
+    claims: Iterable[Claim],
+    results: Mapping[str, Iterable[Verdict]],
+    left_out: Mapping[str, str] | None = None,
 ) -> tuple[ClaimResult, ...]:
     """Say of each claim whether it held.
 
     Args:
         claims: the scenario's.
         results: verdicts by mode; a mode that was not run is absent.
+        left_out: why a mode could not be run, by mode.
     """
-    return tuple(_settle_one(claim, results.get(claim.mode)) for claim in claims)
+    return tuple(
+        _settle_one(claim, results.get(claim.mode), (left_out or {}).get(claim.mode))
+        for claim in claims
+    )
 
 
 def overall(claims: Iterable[ClaimResult]) -> Status:
@@ -98,9 +104,13 @@ def overall(claims: Iterable[ClaimResult]) -> Status:
     return Status.PASS if found else Status.SKIP
 
 
-def _settle_one(claim: Claim, verdicts: Iterable[Verdict] | None) -> ClaimResult:
+def _settle_one(
+    claim: Claim, verdicts: Iterable[Verdict] | None, left_out: str | None
+) -> ClaimResult:
     if verdicts is None:
         status, why = Status.SKIP, f"the mode {claim.mode} was not run"
+        if left_out is not None:
+            why += f": {left_out}"
     else:
         named = [verdict for verdict in verdicts if verdict.name == claim.verdict]
         status, why = (
