@@ -27,6 +27,7 @@ from vhostaccel.observe.cpu import (
 from vhostaccel.observe.ledger import ledgers
 from vhostaccel.observe.point import DisturbanceResult, Point
 from vhostaccel.observe.sample import Liveness, Sample
+from vhostaccel.observe.settings import settings_between
 from vhostaccel.patience import limit_s
 from vhostaccel.report.rows import told
 from vhostaccel.scenario.model import DisturbanceSpec, Scenario
@@ -197,6 +198,7 @@ class Trials:
             void=None,
             disturbance=seen.disturbed,
             instructions=executed,
+            settings=settings_between(seen.opened.settings, seen.closed.settings),
         )
         point = replace(point, void=void_reason(point, self._scenario.void))
         self._report(_line(point))

@@ -15,7 +15,7 @@ from vhostaccel.scenario.model import Action, DisturbanceSpec
 MANUAL = Path(__file__).parents[2] / "docs" / "record.md"
 FREE = (
     "environment", "dropped", "owners", "threads", "interrupts_per_s", "heartbeats", "pings",
-    "left_out",
+    "settings", "left_out",
 )  # fmt: skip
 """Dicts whose keys are names: of devices, threads, guests."""
 
@@ -41,6 +41,7 @@ def full_run():
         point,
         liveness=replace(point.liveness, pings=pings),
         instructions=Instructions(elapsed=3, busy=2, reading=1),
+        settings={"eth0 threaded": "1"},
     )
     mode = ModeResult(
         mode="tap", points=(point,), verdicts=(make_verdict(),), idle_rtts_ns=(1,)

@@ -144,3 +144,16 @@ def test_modes_of_one_run_stand_side_by_side_with_those_left_out_and_why():
     assert '<td class="n">4.32</td>' in page
     assert "left out: not in this version" in page
     assert "Modes side by side" not in render_page([make_run()])
+
+
+def test_what_was_set_is_shown_mode_by_mode_and_with_every_value_seen():
+    points = [make_point(600), make_point(1200), make_point(2400)]
+    seen = ("0", "0", "1")
+    tap = [
+        replace(point, settings={"eth0 threaded": value})
+        for point, value in zip(points, seen, strict=True)
+    ]
+    modes = (ModeResult(mode="tap", points=tuple(tap), verdicts=()),)
+    page = render_page([make_run(modes)])
+    assert '<th scope="row">eth0 threaded</th><td>0 | 1</td>' in page
+    assert "What was set" not in render_page([make_run()])

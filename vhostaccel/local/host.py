@@ -30,6 +30,7 @@ from vhostaccel.observe.cpuprobe import GAP_US
 from vhostaccel.observe.point import DisturbanceResult
 from vhostaccel.observe.probe import Probe
 from vhostaccel.observe.sample import LeaseCounts, Liveness, Pings, Sample, Tally
+from vhostaccel.observe.settings import read_settings
 from vhostaccel.scenario.model import DisturbanceSpec, Placement
 
 _ICOUNT_GAP_US = 1
@@ -205,6 +206,7 @@ class LocalHost:
             beat=guests.beat,
             read_leases=self._leases,
             read_guarded=dropped_by_tap,
+            read_settings=lambda: read_settings([nic.name for nic in self._nics]),
             pinged=guests.pinged,
             gap_us=_ICOUNT_GAP_US if spec.icount else GAP_US,
         )

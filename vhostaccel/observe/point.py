@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A point: one trial of one mode, with everything that was observed around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vhostaccel.observe.sample import Liveness
 from vhostaccel.scenario.model import Action
@@ -110,6 +110,8 @@ class Point:
     disturbance: DisturbanceResult | None = None
     instructions: Instructions | None = None
     """None unless the lab counts instructions; the CPU shares are then of the trial."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """How the host's receive path was set in the window, as its kernel said."""
 
     @property
     def is_counted(self) -> bool:

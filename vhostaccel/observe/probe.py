@@ -41,6 +41,7 @@ class Probe:
             to the answer [ns], or None.
         read_leases: reads the counters of the leased frame queues, by tap.
         read_guarded: reads how many frames the guard dropped at the NIC, by tap.
+        read_settings: reads how the receive path is set.
         pinged: address and bridge of the guests' interfaces, by tap.
         gap_us: the longest step of the clock that counts as idle.
     """
@@ -56,6 +57,7 @@ class Probe:
         beat: Callable[[str, float], int | None],
         read_leases: Callable[[], dict[str, LeaseCounts]],
         read_guarded: Callable[[], dict[str, int]] = dict,
+        read_settings: Callable[[], dict[str, str]] = dict,
         pinged: Mapping[str, tuple[str, str]],
         gap_us: int = GAP_US,
     ) -> None:
@@ -64,6 +66,7 @@ class Probe:
         self._pingers = Pingers({}, _PING_EVERY_S)
         self._read_leases = read_leases
         self._read_guarded = read_guarded
+        self._read_settings = read_settings
         self._program = cpuprobe
         self._cpu = datapath_cpu
         self._netdevs = tuple(netdevs)
@@ -135,6 +138,7 @@ class Probe:
             guests=guests,
             leases=leases,
             guarded=guarded,
+            settings=self._read_settings(),
             guests_at_ns=time.monotonic_ns(),
         )
 

@@ -97,6 +97,8 @@ class Sample:
     """When the guests' answers were in [ns]; they are asked last."""
     guarded: dict[str, int] = field(default_factory=dict)
     """Frames that the guard dropped at the NIC, by tap; empty without mode xdp."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """How the receive path is set, as the kernel says: see `settings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def render_page(runs: Sequence[Run]) -> str:
         verdicts=_verdict_lines(series),
         environment=_environment_lines(runs),
         settings=_setting_lines(runs),
+        read_back=_read_back_lines(series),
         compared=[(run, mode_lines(run)) for run in runs if len(run.modes) > 1],
         side_by_side_verdicts=SIDE_BY_SIDE,
         ratio=show_ratio,
@@ -115,6 +116,19 @@ def _environment_lines(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]
 
 def _setting_lines(runs: Sequence[Run]) -> list[tuple[str, list[str], bool]]:
     return _side_by_side([_settings(run) for run in runs])
+
+
+def _read_back_lines(series: Sequence[Series]) -> list[tuple[str, list[str], bool]]:
+    """Return each setting of the receive path, as it was read in each series' trials."""
+    return _side_by_side([_read_back(one) for one in series])
+
+
+def _read_back(one: Series) -> dict[str, str]:
+    seen: dict[str, dict[str, None]] = {}
+    for point in one.result.points:
+        for name, value in point.settings.items():
+            seen.setdefault(name, {})[value] = None
+    return {name: " | ".join(values) for name, values in seen.items()}
 
 
 def _side_by_side(
