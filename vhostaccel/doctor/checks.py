@@ -20,6 +20,8 @@ LAB_DISK_BYTES = 2 * _GIB
 LAB = ("flood-test", "run", "lab")
 MODES: Mapping[str, tuple[str, ...]] = {
     "tap": LAB,
+    "tap-threaded": LAB,
+    "tap-defer": LAB,
     "xdp": LAB,
     "copy": (*LAB, "tcp-test"),
     "copy-tx": (*LAB, "tcp-test"),

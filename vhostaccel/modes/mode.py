@@ -46,10 +46,17 @@ class Mode(Protocol):
 
 
 class Tap:
-    """Stock vhost-net: NIC, softirq, bridge, tap ring, vhost worker."""
+    """Stock vhost-net: NIC, softirq, bridge, tap ring, vhost worker.
+
+    Args:
+        netdevs: the host's network devices.
+    """
 
     name = "tap"
     needs_own_modules = False
+
+    def __init__(self, netdevs: Netdevs | None = None) -> None:
+        self._netdevs = netdevs or Netdevs()
 
     def prepare(self) -> None:
         """Load what a distribution loads, unless a module of that name is loaded."""
@@ -57,7 +64,7 @@ class Tap:
 
     def attach(self, interface: Interface) -> None:
         """Check that the tap is there and has a reader; it needs nothing more."""
-        if not Netdevs().has_link(interface.tap):
+        if not self._netdevs.has_link(interface.tap):
             raise GuestError(
                 f"tap {interface.tap} has no reader",
                 hint="`virsh domiflist` tells the guest's interfaces",

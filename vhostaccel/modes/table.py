@@ -3,10 +3,19 @@
 
 from vhostaccel.modes.copy import Copy
 from vhostaccel.modes.mode import Mode, Tap
+from vhostaccel.modes.tuned import TapDefer, TapThreaded
 from vhostaccel.modes.xdp import Xdp
 
 MODES: dict[str, Mode] = {
-    mode.name: mode for mode in (Tap(), Xdp(), Copy(), Copy(tx=True))
+    mode.name: mode
+    for mode in (
+        Tap(),
+        TapThreaded(),
+        TapDefer(),
+        Xdp(),
+        Copy(),
+        Copy(tx=True),
+    )
 }
 PLANNED = ("poll", "seed")
 """Modes of the design that this version does not have; a scenario of theirs is skipped."""
