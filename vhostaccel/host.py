@@ -19,6 +19,8 @@ from vhostaccel.scenario.model import DisturbanceSpec
 
 _DISTURB_TIMEOUT_S = 400.0
 _REPETITION_TIMEOUT_S = 20.0
+_USE_TIMEOUT_S = 400.0
+"""A mode may want the guests started anew."""
 
 
 class Host(Protocol):
@@ -71,7 +73,7 @@ class RemoteHost:
 
     def use(self, mode: str) -> None:
         """As `LocalHost.use`."""
-        self._channel.call("use", mode=mode, timeout_s=120.0)
+        self._channel.call("use", mode=mode, timeout_s=_USE_TIMEOUT_S)
 
     def sample(self) -> Sample:
         """As `LocalHost.sample`."""

@@ -108,3 +108,20 @@ def test_a_devices_statistics_are_read_by_their_kernel_names(
         (folder / name).write_text(f"{number + 5}\n")
     counts = counters.read_netdev("eth0")
     assert (counts.rx_packets, counts.rx_missed, counts.tx_dropped) == (5, 6, 7)
+
+
+def test_a_macvtap_is_counted_as_a_tap_with_the_same_traffic_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counters, "_NET", tmp_path)
+    folder = tmp_path / "nfv0-0" / "statistics"
+    folder.mkdir(parents=True)
+    # Of 6.12.117: what found the ring full is in rx_packets, rx_errors and rx_dropped.
+    shown = {"rx_packets": 96_000, "rx_errors": 92_228, "rx_dropped": 92_228}
+    shown |= {"tx_packets": 3772, "tx_dropped": 3}
+    for file, value in shown.items():
+        (folder / file).write_text(f"{value}\n")
+    (tmp_path / "nfv0-0" / "macvtap").mkdir()
+    counts = counters.read_netdev("nfv0-0")
+    assert (counts.tx_packets, counts.tx_dropped) == (3772, 92_228)
+    assert (counts.rx_packets, counts.rx_dropped, counts.rx_errors) == (3772, 3, 0)

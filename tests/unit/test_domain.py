@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from vhostaccel.guests.domain import DomainSpec, domain_xml, kernel_command_line
-from vhostaccel.guests.plan import MAX_GUESTS, plan_guest
+from vhostaccel.guests.plan import MAX_GUESTS, Link, plan_guest
 from vhostaccel.units import Bytes
 
 
-def domain(number=0, cpus: str | None = "0"):
+def domain(number=0, cpus: str | None = "0", link=Link.TAP):
     spec = DomainSpec(
         plan=plan_guest(number),
         kernel_image=Path("/k/vmlinuz"),
@@ -20,6 +20,8 @@ def domain(number=0, cpus: str | None = "0"):
         cpus=cpus,
         control=Path("/run/nfv.control"),
         console=Path("/run/nfv.console"),
+        link=link,
+        ports=("eth0", "eth1"),
     )
     return ET.fromstring(domain_xml(spec))
 
@@ -34,6 +36,36 @@ def test_both_interfaces_are_vhost_taps_on_their_bridges():
         for interface in domain(3).iter("interface")
     ]
     assert found == [("br-a", "nfv3-0", "vhost"), ("br-b", "nfv3-1", "vhost")]
+
+
+def test_a_busy_polled_tap_is_the_same_tap_and_qemu_is_told_of_both():
+    busy = domain(link=Link.BUSY_TAP)
+    assert [i.get("type") for i in busy.iter("interface")] == ["bridge", "bridge"]
+    qemu = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    words = [word.get("value") for word in busy.iter(f"{qemu}arg")]
+    assert words == [
+        "-set", "netdev.hostnet0.poll-us=50", "-set", "netdev.hostnet1.poll-us=50",
+    ]  # fmt: skip
+    # QEMU's -set does not find what was given to it as JSON.
+    (lost,) = busy.iter(f"{qemu}del")
+    assert lost.get("capability") == "netdev.json"
+    assert domain().find(f"{qemu}commandline") is None
+
+
+def test_a_macvtap_is_on_the_port_of_its_side_and_named_as_the_tap_would_be():
+    found = [
+        (
+            interface.get("type"),
+            interface.find("source").attrib,
+            interface.find("target").get("dev"),
+            interface.find("driver").get("name"),
+        )
+        for interface in domain(3, link=Link.MACVTAP).iter("interface")
+    ]
+    assert found == [
+        ("direct", {"dev": "eth0", "mode": "bridge"}, "nfv3-0", "vhost"),
+        ("direct", {"dev": "eth1", "mode": "bridge"}, "nfv3-1", "vhost"),
+    ]
 
 
 def test_no_timer_replays_lost_ticks_after_a_flood():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from vhostaccel.errors import LabError
+from vhostaccel.guests.plan import Link
 from vhostaccel.lab.state import HostState
 from vhostaccel.local import guests as module
 from vhostaccel.local.guests import Guests
@@ -33,6 +34,10 @@ class FakeGuest:
 
 class FakeVm(FakeGuest):
     """A guest that libvirt runs."""
+
+    def start(self, link, ports):
+        self.pid = 200 + self.plan.number
+        self.link, self.ports = link, ports
 
 
 class FakeNetwork:
@@ -108,6 +113,25 @@ def test_a_guest_is_asked_by_its_name(network):
     assert [counts.interfaces[1].rx_packets, counts.ip_dropped] == [7, 15]
     assert counts.boot == 16
     assert guests.counters("nfv1", 1.0) is None
+
+
+def test_guests_are_joined_otherwise_while_none_of_them_runs(network):
+    guests, _, _ = start(GuestKind.VM, network)
+    running = []
+    guests.relink(
+        Link.MACVTAP, ("eth0", "eth1"), lambda: running.append(list(guests.processes))
+    )
+    assert running == [[0]]
+    assert guests.processes == {200: "nfv0", 201: "nfv1"}
+    assert (guests.vm(1).link, guests.vm(1).ports) == (Link.MACVTAP, ("eth0", "eth1"))
+
+
+def test_who_is_on_a_macvtap_is_not_pinged_by_its_host(network):
+    guests, _, _ = start(GuestKind.VM, network)
+    guests.relink(Link.MACVTAP, ("eth0", "eth1"), lambda: None)
+    assert guests.pinged == {}
+    guests.relink(Link.BUSY_TAP, ("eth0", "eth1"), lambda: None)
+    assert len(guests.pinged) == 4
 
 
 def test_undoing_the_host_ends_every_guest(network):

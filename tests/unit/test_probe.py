@@ -39,7 +39,7 @@ def probe(monkeypatch, asked):
         ask_guest=lambda name, timeout_s: asked.append(f"counters of {name}"),
         beat=beat,
         read_leases=dict,
-        pinged={},
+        pinged=dict,
     )
     monkeypatch.setattr(made, "_cpuprobe", OnTime())
     return made

@@ -9,12 +9,26 @@ def write(path, text):
     path.write_text(text)
 
 
-def test_settings_are_read_from_the_ports(tmp_path):
-    write(tmp_path / "eth0" / "threaded", "1\n")
-    write(tmp_path / "eth0" / "gro_flush_timeout", "200000\n")
-    assert read_settings(["eth0", "gone"], tmp_path) == {
+def test_settings_are_read_from_ports_taps_and_guests(tmp_path):
+    net, proc = tmp_path / "net", tmp_path / "proc"
+    write(net / "eth0" / "threaded", "1\n")
+    write(net / "eth0" / "gro_flush_timeout", "200000\n")
+    write(net / "nfv0-0" / "tun_flags", "0x5002\n")
+    (net / "nfv1-0" / "macvtap").mkdir(parents=True)
+    qemu = "qemu\0-netdev\0tap,id=hostnet0\0-set\0netdev.hostnet0.poll-us=50\0"
+    write(proc / "7" / "cmdline", qemu)
+    write(proc / "8" / "cmdline", "qemu\0-netdev\0tap,id=hostnet0\0")
+    guests = {7: "nfv0", 8: "nfv1", 9: "nfv2"}
+
+    found = read_settings(["eth0"], ["nfv0-0", "nfv1-0", "gone"], guests, net, proc)
+
+    assert found == {
         "eth0 threaded": "1",
         "eth0 gro_flush_timeout": "200000",
+        "nfv0-0 is a": "tap",
+        "nfv1-0 is a": "macvtap",
+        "nfv0 poll-us": "50",
+        "nfv1 poll-us": "0",
     }
 
 

@@ -22,6 +22,8 @@ MODES: Mapping[str, tuple[str, ...]] = {
     "tap": LAB,
     "tap-threaded": LAB,
     "tap-defer": LAB,
+    "tap-busypoll": LAB,
+    "macvtap": LAB,
     "xdp": LAB,
     "copy": (*LAB, "tcp-test"),
     "copy-tx": (*LAB, "tcp-test"),

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from vhostaccel.guests.control import GuestControl
 from vhostaccel.guests.derailed import is_derailed
 from vhostaccel.guests.domain import DomainSpec, domain_xml
 from vhostaccel.guests.hypervisor import Hypervisor
-from vhostaccel.guests.plan import GuestPlan
+from vhostaccel.guests.plan import GuestPlan, Link
 from vhostaccel.guests.stall import stalled
 from vhostaccel.guests.vfwd import VfwdPage
 from vhostaccel.units import Bytes
@@ -94,7 +94,20 @@ class VmGuest:
             console=_RUN / f"{plan.name}.console",
         )
         self._spec = spec
-        hypervisor.start(plan.name, domain_xml(spec))
+        self.start(Link.TAP, ())
+
+    def start(self, link: Link, ports: tuple[str, ...]) -> None:
+        """Start it, for the first time or after `stop`, and return once it answers.
+
+        Args:
+            link: how its virtual NICs are joined to the host.
+            ports: the host's NIC port for each of them.
+
+        Raises:
+            GuestError: If libvirt refuses, or it does not answer in time.
+        """
+        self._spec = replace(self._spec, link=link, ports=ports)
+        self._hypervisor.start(self.plan.name, domain_xml(self._spec))
         self.pid = self._read_pid()
         try:
             self._wait_for_life()

@@ -7,6 +7,15 @@ Wire A carries 10.<n>.0.0/24 and wire B 10.<128+n>.0.0/24 for guest number n::
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Link(StrEnum):
+    """How libvirt joins a guest's virtual NICs to the host."""
+
+    TAP = "tap"
+    BUSY_TAP = "tap, busy-polled by vhost"
+    MACVTAP = "macvtap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

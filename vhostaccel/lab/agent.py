@@ -25,7 +25,7 @@ from vhostaccel.patience import limit_s
 PORT_NAME = "org.vhostaccel.lab"
 _HOST = "vhostaccel.host"
 _IDLE_POLL_S = 0.2
-_QUICK = ("sample", "tally", "watch", "watched", "use")
+_QUICK = ("sample", "tally", "watch", "watched")
 _SLOW_S = 30.0
 
 

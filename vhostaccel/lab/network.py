@@ -77,9 +77,24 @@ class Network:
             bridge = self._index(name)
             self._ip.link("set", index=bridge, state="up")
             self._state.defer(f"free {nic.name}", lambda: self._free(nic.name))
-            port = self._index(nic.name)
-            self._ip.link("set", index=port, master=bridge, state="up")
-        self.wait_for_carrier(nic.name)
+        self.join_bridge(nic.name, name)
+
+    def join_bridge(self, port: str, bridge: str) -> None:
+        """Make a NIC a port of the bridge, and return once it has a link.
+
+        Raises:
+            LabError: If rtnetlink refuses, or no link comes.
+        """
+        self._set(port, master=self._index(bridge), state="up")
+        self.wait_for_carrier(port)
+
+    def leave_bridge(self, port: str) -> None:
+        """Take a NIC out of its bridge, which forgets its stations; it stays up.
+
+        Raises:
+            LabError: If rtnetlink refuses.
+        """
+        self._set(port, master=0)
 
     def add_station(self, nic: Nic, mac: str) -> None:
         """Tell the bridge for good that a station is behind its NIC.
@@ -200,17 +215,23 @@ def _refusal(what: str, *, hint: str) -> Iterator[None]:
         raise LabError(f"cannot {what}: {error}", hint=hint) from None
 
 
+def is_macvtap(name: str) -> bool:
+    """Tell whether a device is a macvtap."""
+    return (_NET / name / "macvtap").exists()
+
+
 def mtu_of(name: str) -> int:
     """Return the MTU of a device."""
     return int((_NET / name / "mtu").read_text())
 
 
 def remaining_taps(prefix: str) -> tuple[str, ...]:
-    """Return the taps whose name begins so and that still exist."""
+    """Return the taps and macvtaps whose name begins so and that still exist."""
     return tuple(
         sorted(
             p.name
             for p in _NET.iterdir()
-            if p.name.startswith(prefix) and (p / "tun_flags").exists()
+            if p.name.startswith(prefix)
+            and ((p / "tun_flags").exists() or is_macvtap(p.name))
         )
     )

@@ -10,7 +10,7 @@ from vhostaccel.errors import LabError
 from vhostaccel.follow.hook_file import install_hook
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.lifecycle import Guest, GuestFiles, VfwdGuest, VmGuest
-from vhostaccel.guests.plan import GuestPlan, Interface, plan_guest
+from vhostaccel.guests.plan import GuestPlan, Interface, Link, plan_guest
 from vhostaccel.lab.libvirtd import Libvirtd, start_libvirtd
 from vhostaccel.lab.network import Network
 from vhostaccel.lab.state import HostState
@@ -42,6 +42,7 @@ class Guests:
         self._state = state
         self._says = says
         self._running: dict[str, Guest] = {}
+        self.link = Link.TAP
 
     @property
     def interfaces(self) -> Iterator[Interface]:
@@ -55,8 +56,11 @@ class Guests:
 
     @property
     def pinged(self) -> dict[str, tuple[str, str]]:
-        """Return address and bridge, by tap, of all virtual NICs that answer a ping."""
-        if self._spec.guest.kind is GuestKind.VFWD:
+        """Return address and bridge, by tap, of all virtual NICs that answer a ping.
+
+        Who is on a macvtap cannot be reached from the host itself.
+        """
+        if self._spec.guest.kind is GuestKind.VFWD or self.link is Link.MACVTAP:
             return {}
         return {i.tap: (i.address, i.bridge) for i in self.interfaces}
 
@@ -81,6 +85,27 @@ class Guests:
                 self._add(VfwdGuest(plan, files, cpus=cpus))
             return {}
         return self._start_vms(files, cpus)
+
+    def relink(
+        self, link: Link, ports: tuple[str, ...], rewire: Callable[[], None]
+    ) -> None:
+        """Start all guests anew, their virtual NICs joined to the host otherwise.
+
+        Args:
+            link: how.
+            ports: the host's NIC port for each virtual NIC of a guest.
+            rewire: changes the host's network; called while no guest runs.
+
+        Raises:
+            GuestError: If libvirt refuses, or a guest does not answer in time.
+        """
+        guests = [self.vm(plan.number) for plan in self.plans]
+        for guest in guests:
+            guest.stop()
+        rewire()
+        self.link = link
+        for guest in guests:
+            guest.start(link, ports)
 
     def vm(self, number: int) -> VmGuest:
         """Return a guest that can be disturbed.

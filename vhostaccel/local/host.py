@@ -10,7 +10,7 @@ from vhostaccel.command import run
 from vhostaccel.disturb import Site, disturb
 from vhostaccel.errors import LabError, VhostAccelError
 from vhostaccel.guard.client import dropped_by_tap
-from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface
+from vhostaccel.guests.plan import BRIDGES, NIC_MACS, Interface, Link
 from vhostaccel.lab import drivers
 from vhostaccel.lab.ethtool import offloads, ring_sizes, set_gro
 from vhostaccel.lab.leaks import report_leaks
@@ -24,6 +24,7 @@ from vhostaccel.lab.state import HostState
 from vhostaccel.local.guests import Guests, Says
 from vhostaccel.local.placement import DATAPATH_CPU, put_on_datapath_cpu
 from vhostaccel.local.spec import HostSpec, Prepared
+from vhostaccel.local.wiring import add_stations, rewire
 from vhostaccel.modes.mode import prepare_modes
 from vhostaccel.modes.table import MODES
 from vhostaccel.observe.cpuprobe import GAP_US
@@ -65,18 +66,17 @@ class LocalHost:
         drivers.load(spec.modules)
         if spec.anchor is not None:
             run(("insmod", spec.anchor), hint="`make setup` builds it anew")
-        lacks = prepare_modes(map(MODES.__getitem__, spec.modes))
+        lacks = prepare_modes(map(MODES.__getitem__, spec.modes), spec.guest.kind)
         self._nics = tuple(map(find_nic, NIC_MACS))
         network = self._network = Network(self._state)
         self._modules = _STOCK if spec.modules is None else drivers.OWN
         for index, nic in enumerate(self._nics):
             network.add_bridge(BRIDGES[index], nic)
             for plan in guests.plans:
-                interface = plan.interfaces[index]
-                network.add_station(nic, interface.station_mac)
-                network.add_address(BRIDGES[index], interface.host_address)
+                network.add_address(BRIDGES[index], plan.interfaces[index].host_address)
             if spec.threaded_napi:
                 self._state.write(nic.folder / "threaded", "1")
+        add_stations(network, self._nics, guests.plans)
         self._placed = spec.placement is not Placement.SPREAD
         self._place()
         versions = guests.start(network)
@@ -98,6 +98,7 @@ class LocalHost:
                 hint="`vhostaccel lab up`, then look with `vhostaccel lab shell`",
             )
         self._mode = MODES[mode]
+        self._relink(self._mode.link)
         try:
             for interface in self._prepared_guests().interfaces:
                 self._attach(interface)
@@ -173,6 +174,23 @@ class LocalHost:
             moved=lambda: self._running_probe().follow(guest.plan.name, guest.pid),
         )
 
+    def _relink(self, link: Link) -> None:
+        """Join the guests to the host this way, unless they are."""
+        guests, network = self._prepared_guests(), self._network
+        before = guests.link
+        if link is before:
+            return
+        assert network is not None
+        guests.relink(
+            link,
+            tuple(nic.name for nic in self._nics),
+            lambda: rewire(
+                network, self._nics, guests.plans, before=before, after=link
+            ),
+        )
+        for pid, name in guests.processes.items():
+            self._running_probe().follow(name, pid)
+
     def _attach(self, interface: Interface) -> None:
         self._mode.attach(interface)
         if interface not in self._attached:
@@ -206,12 +224,20 @@ class LocalHost:
             beat=guests.beat,
             read_leases=self._leases,
             read_guarded=dropped_by_tap,
-            read_settings=lambda: read_settings([nic.name for nic in self._nics]),
-            pinged=guests.pinged,
+            read_settings=self._settings,
+            pinged=lambda: guests.pinged,
             gap_us=_ICOUNT_GAP_US if spec.icount else GAP_US,
         )
         self._state.defer("end the probe", self._probe.stop)
         self._probe.start()
+
+    def _settings(self) -> dict[str, str]:
+        guests = self._prepared_guests()
+        return read_settings(
+            [nic.name for nic in self._nics],
+            [interface.tap for interface in guests.interfaces],
+            guests.processes,
+        )
 
     def _leases(self) -> dict[str, LeaseCounts]:
         return {

@@ -16,7 +16,7 @@ from vhostaccel.errors import (
     UsageError,
     VhostAccelError,
 )
-from vhostaccel.guests.plan import Interface
+from vhostaccel.guests.plan import Interface, Link
 from vhostaccel.lab.network import Network
 from vhostaccel.lab.state import HostState
 from vhostaccel.nai.address import Target
@@ -59,6 +59,7 @@ class Copy:
     """
 
     needs_own_modules = True
+    link = Link.TAP
 
     def __init__(
         self,

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from vhostaccel.command import run
 from vhostaccel.errors import GuestError, SkipError
-from vhostaccel.guests.plan import Interface
+from vhostaccel.guests.plan import Interface, Link
 from vhostaccel.nai.model import Lease
 from vhostaccel.nai.netdevs import Netdevs
+from vhostaccel.scenario.model import GuestKind
 
 
 class Mode(Protocol):
@@ -20,6 +21,8 @@ class Mode(Protocol):
     name: str
     needs_own_modules: bool
     """Whether the distribution's drivers do not do."""
+    link: Link
+    """How the guests have to be joined to the host; for another they are started anew."""
 
     def prepare(self) -> None:
         """Make the host ready, before any guest runs.
@@ -54,6 +57,7 @@ class Tap:
 
     name = "tap"
     needs_own_modules = False
+    link = Link.TAP
 
     def __init__(self, netdevs: Netdevs | None = None) -> None:
         self._netdevs = netdevs or Netdevs()
@@ -84,8 +88,12 @@ class Tap:
         return {}
 
 
-def prepare_modes(modes: Iterable[Mode]) -> dict[str, str]:
+def prepare_modes(modes: Iterable[Mode], kind: GuestKind) -> dict[str, str]:
     """Prepare each mode; return those that this host cannot have, and why.
+
+    Args:
+        modes: those wanted.
+        kind: of the guests; only libvirt can join one to the host otherwise.
 
     Raises:
         SkipError: If it can have none of them.
@@ -93,6 +101,11 @@ def prepare_modes(modes: Iterable[Mode]) -> dict[str, str]:
     lacks, refused, could = {}, None, False
     for mode in modes:
         try:
+            if mode.link is not Link.TAP and kind is not GuestKind.VM:
+                raise SkipError(
+                    f"{mode.name} needs a guest that libvirt starts",
+                    hint='write kind = "vm" in [guest]',
+                )
             mode.prepare()
             could = True
         except SkipError as error:

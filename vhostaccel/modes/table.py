@@ -2,6 +2,7 @@
 """The modes that this version has, and those it does not have yet."""
 
 from vhostaccel.modes.copy import Copy
+from vhostaccel.modes.linked import Macvtap, TapBusyPoll
 from vhostaccel.modes.mode import Mode, Tap
 from vhostaccel.modes.tuned import TapDefer, TapThreaded
 from vhostaccel.modes.xdp import Xdp
@@ -12,6 +13,8 @@ MODES: dict[str, Mode] = {
         Tap(),
         TapThreaded(),
         TapDefer(),
+        TapBusyPoll(),
+        Macvtap(),
         Xdp(),
         Copy(),
         Copy(tx=True),

@@ -17,7 +17,7 @@ from vhostaccel.guard.build import find_object
 from vhostaccel.guard.client import Guard
 from vhostaccel.guard.datapath import KernelDatapath
 from vhostaccel.guard.subject import find_wish
-from vhostaccel.guests.plan import Interface
+from vhostaccel.guests.plan import Interface, Link
 from vhostaccel.nai.address import Target
 from vhostaccel.nai.model import Lease
 from vhostaccel.nai.netdevs import Netdevs
@@ -38,6 +38,7 @@ class Xdp:
 
     name = "xdp"
     needs_own_modules = False
+    link = Link.TAP
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Probe:
         read_leases: reads the counters of the leased frame queues, by tap.
         read_guarded: reads how many frames the guard dropped at the NIC, by tap.
         read_settings: reads how the receive path is set.
-        pinged: address and bridge of the guests' interfaces, by tap.
+        pinged: tells address and bridge of the guests' interfaces, by tap.
         gap_us: the longest step of the clock that counts as idle.
     """
 
@@ -58,11 +58,11 @@ class Probe:
         read_leases: Callable[[], dict[str, LeaseCounts]],
         read_guarded: Callable[[], dict[str, int]] = dict,
         read_settings: Callable[[], dict[str, str]] = dict,
-        pinged: Mapping[str, tuple[str, str]],
+        pinged: Callable[[], Mapping[str, tuple[str, str]]],
         gap_us: int = GAP_US,
     ) -> None:
         self._gap_us = gap_us
-        self._pinged = dict(pinged)
+        self._pinged = pinged
         self._pingers = Pingers({}, _PING_EVERY_S)
         self._read_leases = read_leases
         self._read_guarded = read_guarded
@@ -169,7 +169,7 @@ class Probe:
         }
         pinged = {
             tap: target
-            for tap, target in self._pinged.items()
+            for tap, target in self._pinged().items()
             if tap.rpartition("-")[0] not in leave_out
         }
         self._pingers = Pingers(pinged, _PING_EVERY_S)
@@ -189,7 +189,7 @@ class Probe:
 
     def ping(self, count: int) -> dict[str, Pings]:
         """Ping every guest's interfaces so often, quickly, and return what came back."""
-        pingers = Pingers(self._pinged, _QUICK_PING_S)
+        pingers = Pingers(self._pinged(), _QUICK_PING_S)
         time.sleep(count * _QUICK_PING_S)
         return pingers.end()
 
