@@ -9,10 +9,9 @@ seen of the fault, docs/measurement.md the rule.
 from collections.abc import Collection
 
 from vhostaccel.errors import GuestError, LostGuestError
+from vhostaccel.guests.derailed import LOST_HINT, lost
 from vhostaccel.host import Host
 from vhostaccel.observe.sample import Sample
-
-_HINT = "run it again: a known fault of QEMU's AMD-V emulation, see docs/limitations.md"
 
 
 def require_registers(host: Host) -> None:
@@ -22,11 +21,7 @@ def require_registers(host: Host) -> None:
         LostGuestError: If there is one.
     """
     for name in host.derailed():
-        raise LostGuestError(
-            f"the emulator below the lab has lost guest {name}: its page tables are "
-            "where it has no memory",
-            hint=_HINT,
-        )
+        raise lost(name)
 
 
 def require_no_restart(
@@ -50,7 +45,7 @@ def require_no_restart(
             continue
         what = f"guest {name} has restarted by itself"
         if emulated:
-            raise LostGuestError(what, hint=_HINT)
+            raise LostGuestError(what, hint=LOST_HINT)
         raise GuestError(
             what, hint="its console tells why: `/run/vhostaccel` in the lab"
         )

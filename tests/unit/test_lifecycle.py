@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from vhostaccel.errors import GuestError
+from vhostaccel.errors import GuestError, LostGuestError
 from vhostaccel.guests import lifecycle
 from vhostaccel.guests.lifecycle import GuestFiles, VmGuest
-from vhostaccel.guests.plan import plan_guest
+from vhostaccel.guests.plan import Link, plan_guest
 from vhostaccel.units import Bytes
 
 
@@ -27,6 +27,8 @@ class FakeHypervisor:
         self.reset_at = 0.0
         self.resets = 0
         self.process = None
+        self.started: list[str] = []
+        self.registers_say = "CR3=000000000ffff000"
         self.port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.port.bind(str(folder / "nfv0.control"))
         self.port.listen(5)
@@ -60,7 +62,13 @@ class FakeHypervisor:
                     end.sendall(question)
 
     def start(self, name, xml):
+        self.started.append(xml)
         self.start_again(name, 0.0)
+
+    def registers(self, name):
+        if self.process is None or self.process.poll() is not None:
+            raise GuestError(f"guest {name} does not run", hint="none")
+        return self.registers_say
 
     def start_again(self, name, timeout_s):
         self.process = subprocess.Popen(["sleep", "60"])
@@ -124,6 +132,35 @@ def test_a_guest_that_does_not_come_back_is_an_error(hypervisor, monkeypatch):
     with pytest.raises(GuestError, match=r"no sign of life.*Kernel panic"):
         guest.reboot()
     guest.stop()
+
+
+def test_a_guest_that_was_stopped_starts_with_its_nics_joined_otherwise(hypervisor):
+    guest = guest_on(hypervisor)
+    first = guest.pid
+    guest.stop()
+    guest.start(Link.MACVTAP, ("eth0", "eth1"))
+    assert guest.pid != first
+    assert guest.beat(1.0) is not None
+    before, after = hypervisor.started
+    assert "direct" not in before
+    assert 'dev="eth1" mode="bridge"' in after
+    guest.stop()
+
+
+@pytest.mark.parametrize(
+    ("registers", "error"),
+    [("CR3=0000000100bcc000", LostGuestError), ("CR3=000000000ffff000", GuestError)],
+)
+def test_a_guest_that_does_not_boot_may_be_lost_and_is_ended(
+    hypervisor, registers, error
+):
+    hypervisor.registers_say = registers
+    (hypervisor.folder / "nfv0.console").write_text("")
+    hypervisor.fall_silent()
+    with pytest.raises(error) as raised:
+        guest_on(hypervisor, timeout_s=0.3)
+    assert raised.type is error
+    assert hypervisor.process.poll() is not None
 
 
 def test_a_killed_guest_is_silent_until_it_was_started_again(hypervisor):

@@ -9,8 +9,12 @@ memory. docs/limitations.md has the evidence.
 
 import re
 
+from vhostaccel.errors import LostGuestError
 from vhostaccel.units import Bytes
 
+LOST_HINT = (
+    "run it again: a known fault of QEMU's AMD-V emulation, see docs/limitations.md"
+)
 _CR3 = re.compile(r"\bCR3=([0-9a-f]+)\b")
 _FLAGS = 0xFFF
 """Low bits of CR3 that are no part of the address (AMD64 manual, volume 2, 5.2.1)."""
@@ -30,3 +34,12 @@ def is_derailed(registers: str, memory: Bytes) -> bool:
         return False
     top = memory if memory <= _HOLE else memory + _HOLE
     return int(found[1], 16) & ~_FLAGS >= top
+
+
+def lost(name: str) -> LostGuestError:
+    """Return the error that says so of a guest."""
+    return LostGuestError(
+        f"the emulator below the lab has lost guest {name}: its page tables are where it "
+        "has no memory",
+        hint=LOST_HINT,
+    )

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from vhostaccel.errors import GuestError
 from vhostaccel.guests.control import GuestControl
-from vhostaccel.guests.derailed import is_derailed
+from vhostaccel.guests.derailed import is_derailed, lost
 from vhostaccel.guests.domain import DomainSpec, domain_xml
 from vhostaccel.guests.hypervisor import Hypervisor
 from vhostaccel.guests.plan import GuestPlan, Link
@@ -105,6 +105,7 @@ class VmGuest:
 
         Raises:
             GuestError: If libvirt refuses, or it does not answer in time.
+            LostGuestError: If it cannot, since an emulated host has lost its registers.
         """
         self._spec = replace(self._spec, link=link, ports=ports)
         self._hypervisor.start(self.plan.name, domain_xml(self._spec))
@@ -112,7 +113,10 @@ class VmGuest:
         try:
             self._wait_for_life()
         except GuestError:
+            is_lost = self._is_lost()
             self.stop()
+            if is_lost:
+                raise lost(self.plan.name) from None
             raise
 
     def beat(self, timeout_s: float) -> int | None:
@@ -206,6 +210,12 @@ class VmGuest:
         """End the domain and forget it."""
         self._disconnect()
         self._hypervisor.remove(self.plan.name)
+
+    def _is_lost(self) -> bool:
+        try:
+            return self.derailed()
+        except GuestError:  # its QEMU is gone
+            return False
 
     def _read_pid(self) -> int:
         return int((_PIDS / f"{self.plan.name}.pid").read_text())
