@@ -102,7 +102,7 @@ struct naisim_late {
  * @next_to_clean: oldest that was not returned; tx_lock
  * @tail: published up to here; the driver writes, the engine reads
  * @done: sent up to here; the engine writes, the driver reads
- * @head: the engine's; the queue's lock
+ * @head: the engine's; the queue's lock to write
  */
 struct naisim_tx {
 	struct nai_tx_buf *ring;
@@ -130,7 +130,7 @@ struct naisim_tx {
  * @lock: guards what follows
  * @head: written up to here
  * @held: completions that are kept back
- * @enabled: between start and stop
+ * @enabled: between start and stop; looked at without the lock, too
  * @late: see there
  */
 struct naisim_queue {

@@ -129,7 +129,7 @@ static int naisim_fq_start(struct nai_fq *fq)
 	queue->head = 0;
 	queue->held = 0;
 	naisim_tx_reset(queue);
-	queue->enabled = true;
+	WRITE_ONCE(queue->enabled, true);
 	spin_unlock(&queue->lock);
 	WRITE_ONCE(queue->armed, false);
 	return 0;
@@ -179,7 +179,7 @@ static void naisim_fq_stop(struct nai_fq *fq)
 	spin_lock(&queue->lock);
 	if (queue->enabled)
 		naisim_begin_late(queue);
-	queue->enabled = false;
+	WRITE_ONCE(queue->enabled, false);
 	if (lie && queue->late.pending && !queue->late.lied) {
 		queue->late.lied = true;
 		naisim_count(sim, NAISIM_LIES);

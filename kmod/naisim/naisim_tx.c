@@ -8,8 +8,9 @@
  *
  * The frame queue's tx_lock guards next_to_use and next_to_clean. The queue's own
  * lock keeps the engine out of a queue that is stopped, as it does for buffers
- * to be filled (naisim_engine.c). Descriptors pass without a lock: tail publishes
- * them, done returns them.
+ * to be filled (naisim_engine.c), but for a look from time to time whether there
+ * is a frame at all. Descriptors pass without a lock: tail publishes them, done
+ * returns them.
  */
 
 #include <linux/dma-direct.h>
@@ -43,7 +44,7 @@ void naisim_tx_reset(struct naisim_queue *queue)
 
 	tx->next_to_use = 0;
 	tx->next_to_clean = 0;
-	tx->head = 0;
+	WRITE_ONCE(tx->head, 0);
 	WRITE_ONCE(tx->done, 0);
 	WRITE_ONCE(tx->tail, 0);
 }
