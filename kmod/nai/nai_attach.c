@@ -597,8 +597,10 @@ int nai_attach(struct nai_client *client, struct net *net,
 	kref_get(&req->kref);
 	queue_work(nai_wq, &req->work);
 	err = nai_request_wait(req, extack);
-	*id = req->id;
-	*index = req->index;
+	if (!err) {
+		*id = req->id;
+		*index = req->index;
+	}
 out:
 	nai_request_put(req);
 	return err;
