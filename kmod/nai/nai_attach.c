@@ -337,13 +337,17 @@ static int nai_lease_begin(struct nai_client *client, struct net *net,
 
 static void nai_lease_told(struct nai_fq *fq, enum nai_detach_reason reason)
 {
-	u64 dropped = 0;
+	u64 delivered, dropped = 0;
 	unsigned int i;
 
+	/* A queue that lingers may end at any time, and count what it drops. */
+	spin_lock(&fq->rx_lock);
+	delivered = fq->stats.rx_packets;
 	for (i = 0; i < NAI_DROP_REASONS; i++)
 		dropped += fq->stats.drops[i];
+	spin_unlock(&fq->rx_lock);
 	trace_nai_detach(fq->id, fq->tap_ifindex, fq->client->queue, reason,
-			 fq->stats.rx_packets, dropped);
+			 delivered, dropped);
 	nai_nl_notify(fq, NAI_CMD_DETACHED_NTF, reason);
 }
 
