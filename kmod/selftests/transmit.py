@@ -349,6 +349,8 @@ def link_lost(cfg):
     guest = _lease(cfg)
     ip(f"link set dev {cfg.wire} down")
     guest.do(f"send {GOOD} 600")
+    # The last of them are in the ring still.
+    wait_for(lambda: sum(_stats(cfg, guest).values()) == 600)
     ksft_eq(_stats(cfg, guest)["tx-tap"], 600)
     ip(f"link set dev {cfg.wire} up")
     ksft_true(wait_for(lambda: _sent_by(cfg, guest) == ["tx-packets"]))
