@@ -52,7 +52,7 @@ for program in $SELFTEST_programs; do
 	# One of them unloads it.
 	[ -d /sys/module/naisim ] || load naisim
 	echo "selftest: $program begins" >/dev/kmsg
-	PYTHONDONTWRITEBYTECODE=1 "./$program" >"/mnt/$program.ktap" 2>&1
+	PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 "./$program" >"/mnt/$program.ktap" 2>&1
 	echo "$program $?" >>/mnt/status
 done
 sync
