@@ -4,7 +4,8 @@
 from dataclasses import replace
 
 from vhostaccel.nai.family import Congestion, FqState, Mode
-from vhostaccel.nai.model import Lease, Stats
+from vhostaccel.nai.model import Lease
+from vhostaccel.nai.stats import Stats
 from vhostaccel.observe.point import CpuShares, DisturbanceResult, Hop, Ledger, Point
 from vhostaccel.observe.sample import Heartbeats, Liveness
 from vhostaccel.report.run import ModeResult, Run

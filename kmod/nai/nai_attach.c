@@ -13,7 +13,9 @@
  *
  * DOC: end of a lease
  *
- * Make dead: the MAC leads to the port's own queues again, nothing new comes.
+ * Make dead: the MAC leads to the port's own queues again, nothing new comes. In
+ * mode seed the hardware stops already now, so that the client can take back what
+ * it has posted.
  * The client lets go: its worker makes no more calls. Close: the hardware stops,
  * under RTNL and hw_mutex, and the provider forgets the queue. Synchronize: an
  * interrupt that began before may still be reading fq->waiter, and
@@ -63,6 +65,11 @@ static int nai_lease_check(struct nai_fq *fq, struct net_device *tap,
 				   "all %u frame queues of port %s are on lease",
 				   core->caps.max_fqs, core->port->dev->name);
 		return -ENOSPC;
+	}
+	if (nai_fq_takes_seeds(fq)) {
+		err = nai_seed_check(core, extack);
+		if (err)
+			return err;
 	}
 	err = nai_policy_check_mac(core, fq->terms.mac, extack);
 	if (err || fq->terms.force)
@@ -149,6 +156,60 @@ void nai_lease_close(struct nai_fq *fq)
 	fq->open = false;
 	nai_fq_unmap(fq);
 	nai_fq_put(fq);
+}
+
+/**
+ * nai_lease_hold - stop the queue until it is resumed or closed
+ * @fq: open or not
+ *
+ * Frames that were completed stay ready. The port does not start it meanwhile.
+ *
+ * Context: takes RTNL.
+ */
+void nai_lease_hold(struct nai_fq *fq)
+{
+	struct nai_port_core *core = fq->core;
+
+	rtnl_lock();
+	if (fq->open) {
+		mutex_lock(&core->port->hw_mutex);
+		fq->held = true;
+		nai_fq_halt(fq, NAI_FQ_STATE_PAUSED);
+		mutex_unlock(&core->port->hw_mutex);
+	}
+	rtnl_unlock();
+}
+
+/**
+ * nai_lease_resume - start a queue that was held, if its port is up
+ * @fq: open or not, held or not
+ *
+ * Context: RTNL held.
+ * Return: 0, or why it does not start.
+ */
+int nai_lease_resume(struct nai_fq *fq)
+{
+	struct nai_port_core *core = fq->core;
+	int err = 0;
+
+	ASSERT_RTNL();
+
+	if (!fq->open || !fq->held)
+		return 0;
+	mutex_lock(&core->port->hw_mutex);
+	fq->held = false;
+	if (core->up)
+		err = nai_fq_run(fq);
+	mutex_unlock(&core->port->hw_mutex);
+	return err;
+}
+
+/* The client makes no more calls, and has taken back what it has posted. */
+static void nai_lease_let_go(struct nai_fq *fq)
+{
+	if (nai_fq_takes_seeds(fq))
+		nai_lease_hold(fq);
+	fq->client->ops->detach(fq->client->priv, fq);
 }
 
 /* Stock and start the queue, or leave that to nai_port_up(). */
@@ -293,7 +354,7 @@ static int nai_lease_give(struct nai_fq *fq, struct netlink_ext_ack *extack)
 	return 0;
 
 err_detach:
-	client->ops->detach(client->priv, fq);
+	nai_lease_let_go(fq);
 err_finish:
 	nai_lease_finish(fq, false);
 	return err;
@@ -379,7 +440,7 @@ void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason)
 		client->fallbacks++;
 	rtnl_unlock();
 
-	client->ops->detach(client->priv, fq);
+	nai_lease_let_go(fq);
 	nai_lease_finish(fq, linger);
 	nai_lease_told(fq, reason);
 	nai_fq_drop_net(fq);

@@ -243,7 +243,7 @@ void nai_port_up(struct nai_port *port)
 	mutex_lock(&port->hw_mutex);
 	core->up = true;
 	list_for_each_entry(fq, &core->fqs, list)
-		if (fq->state == NAI_FQ_STATE_PAUSED)
+		if (fq->state == NAI_FQ_STATE_PAUSED && !fq->held)
 			nai_fq_resume(fq);
 	mutex_unlock(&port->hw_mutex);
 }

@@ -15,7 +15,7 @@
 
 #define NAI_MIN_DEPTH		16
 #define NAI_MAX_DEPTH		1024
-#define NAI_DROP_REASONS	(NAI_DROP_REASON_DETACH + 1)
+#define NAI_DROP_REASONS	(NAI_DROP_REASON_NO_DESCRIPTOR + 1)
 /* No enum nai_detach_reason: the lease is to go on. */
 #define NAI_LEASE_HOLDS		-1
 
@@ -85,16 +85,29 @@ struct nai_client {
 	int last_reason;
 };
 
-/* A slot is in exactly one place: in fq->free, with the hardware, in fq->ready. */
+/* A slot is in exactly one place: in fq->free or fq->again, with the hardware, in
+ * fq->ready. Or it is void: there is no seed in it.
+ */
 enum nai_slot_state {
 	NAI_SLOT_FREE,
 	NAI_SLOT_POSTED,
 	NAI_SLOT_READY,
+	NAI_SLOT_VOID,
 };
 
+/**
+ * struct nai_slot - a buffer
+ * @page: where it begins
+ * @dma: its address; of a seed only while it is posted
+ * @offset: of its first byte in @page
+ * @len: bytes the hardware may write
+ * @state: where it is
+ */
 struct nai_slot {
 	struct page *page;
 	dma_addr_t dma;
+	u16 offset;
+	u16 len;
 	enum nai_slot_state state;
 };
 
@@ -112,6 +125,7 @@ struct nai_fq_stats {
 	u64 low_events;
 	u64 empty_events;
 	u64 resets;
+	u64 seeded;
 };
 
 /* Kinds of event whose rate is limited. */
@@ -147,14 +161,16 @@ struct nai_terms {
  * @id: of the lease
  * @tap_ifindex: for events after the tap has gone
  * @port_ifindex: for events after the port has gone
- * @depth: number of slots
+ * @depth: number of slots with pages of our own, and of those for seeds
+ * @nr_slots: the first have our own pages, behind them are seeds, if any
  * @tx: what it sends by, or NULL
  * @priv: of the provider
  * @index: the provider's number of the queue
  * @list: in core->fqs
  * @open: between fq_alloc and fq_free; RTNL
  * @matched: the MAC leads here; RTNL
- * @mapped: all slots have a DMA address; RTNL
+ * @mapped: all slots of our own have a DMA address; RTNL
+ * @held: stopped by its client, not to be started by its port; hw_mutex
  * @lingers: without a client; RTNL
  * @linger_until: in jiffies; RTNL
  * @hw_stats: as last read; hw_mutex
@@ -165,9 +181,13 @@ struct nai_terms {
  * @armed: the interrupt was unmasked and has not come yet
  * @state: hw_mutex and rx_lock to write, either to read
  * @rx_lock: guards what follows; taken in process context alone
- * @slots: @depth of them
- * @free: stack of the numbers of free slots
+ * @slots: @nr_slots of them
+ * @free: stack of the numbers of free slots, of our own
  * @nr_free: its height
+ * @again: stack of the numbers of seeds that are to be posted
+ * @nr_again: its height
+ * @pool: so many slots of our own are with the hardware or ready, at most
+ * @reach: buffers that the hardware can be given, for the level
  * @ready: ring of frames that wait, indices masked by @ready_mask
  * @ready_mask: power of two, less one
  * @ready_head: oldest that waits
@@ -176,6 +196,7 @@ struct nai_terms {
  * @posted: slots that the hardware has and that were not seen completed
  * @level: of the stock of posted slots; written by the worker alone
  * @stats: of the lease
+ * @report: of the client's, in mode seed
  * @event_at: when each kind of event was last sent, in jiffies; the worker's
  * @event_sent: kinds that were sent at all; the worker's
  */
@@ -192,6 +213,7 @@ struct nai_fq {
 	int tap_ifindex;
 	int port_ifindex;
 	u16 depth;
+	u16 nr_slots;
 	struct nai_tx *tx;
 
 	void *priv;
@@ -201,6 +223,7 @@ struct nai_fq {
 	bool open;
 	bool matched;
 	bool mapped;
+	bool held;
 	bool lingers;
 	unsigned long linger_until;
 	struct nai_hw_stats hw_stats;
@@ -216,8 +239,12 @@ struct nai_fq {
 	spinlock_t rx_lock ____cacheline_aligned_in_smp; /* Guards the rest. */
 	struct nai_slot *slots;
 	u16 *free;
+	u16 *again;
 	struct nai_ready *ready;
 	unsigned int nr_free;
+	unsigned int nr_again;
+	unsigned int pool;
+	unsigned int reach;
 	unsigned int ready_mask;
 	unsigned int ready_head;
 	unsigned int ready_tail;
@@ -225,9 +252,16 @@ struct nai_fq {
 	unsigned int posted;
 	enum nai_congestion level;
 	struct nai_fq_stats stats;
+	struct nai_seed_report report;
 	unsigned long event_at[NAI_EVENT_KINDS];
 	unsigned long event_sent;
 };
+
+/* Is this slot one for a buffer of the guest's? */
+static inline bool nai_fq_is_seed(const struct nai_fq *fq, u16 index)
+{
+	return index >= fq->depth;
+}
 
 /* nai_core.c */
 extern struct list_head nai_ports;
@@ -251,6 +285,8 @@ void nai_lease_fail(struct nai_fq *fq, enum nai_detach_reason reason);
 void nai_lease_end(struct nai_client *client, enum nai_detach_reason reason);
 void nai_lease_close(struct nai_fq *fq);
 void nai_lease_end_work(struct work_struct *work);
+void nai_lease_hold(struct nai_fq *fq);
+int nai_lease_resume(struct nai_fq *fq);
 
 /* nai_fq.c */
 struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
@@ -265,9 +301,21 @@ void nai_fq_unmap(struct nai_fq *fq);
 int nai_fq_run(struct nai_fq *fq);
 void nai_fq_halt(struct nai_fq *fq, enum nai_fq_state state);
 void nai_fq_discard_ready(struct nai_fq *fq);
+void nai_fq_post(struct nai_fq *fq);
+void nai_fq_count_drops(struct nai_fq *fq, enum nai_drop_reason reason,
+			unsigned int n);
+enum nai_congestion nai_fq_settle(struct nai_fq *fq);
+void nai_fq_tell_level(struct nai_fq *fq, enum nai_congestion was);
 bool nai_fq_wake(struct nai_fq *fq);
 void nai_fq_nudge(struct nai_fq *fq);
 void nai_fq_read_hw_stats(struct nai_fq *fq);
+
+/* nai_seed.c */
+int nai_seed_check(const struct nai_port_core *core,
+		   struct netlink_ext_ack *extack);
+unsigned int nai_seed_post(struct nai_fq *fq);
+void nai_seed_unmap(struct nai_fq *fq, struct nai_slot *slot);
+void nai_seed_again(struct nai_fq *fq, u16 index);
 
 /* nai_linger.c */
 bool nai_linger_is_due(const struct nai_fq *fq, enum nai_detach_reason reason);

@@ -17,6 +17,8 @@
  * posted -> ready: nai_fq_complete(), a frame is in it; the oldest first.
  * posted -> free: the frame was in error, or the hardware was stopped.
  * ready -> free: nai_rx_consume(), or the lease has ended.
+ *
+ * nai_seed.c has what is different for buffers of the guest's own.
  */
 
 #include <kunit/visibility.h>
@@ -52,9 +54,12 @@ static int nai_fq_alloc_pages(struct nai_fq *fq)
 		if (!page)
 			return -ENOMEM;
 		fq->slots[i].page = page;
+		fq->slots[i].len = fq->core->caps.rx_buf_len;
 		fq->slots[i].state = NAI_SLOT_FREE;
 		fq->free[fq->nr_free++] = i;
 	}
+	for (; i < fq->nr_slots; i++)
+		fq->slots[i].state = NAI_SLOT_VOID;
 	return 0;
 }
 
@@ -66,19 +71,21 @@ static void nai_fq_free_buffers(struct nai_fq *fq)
 		if (fq->slots[i].page)
 			__free_page(fq->slots[i].page);
 	kvfree(fq->ready);
+	kvfree(fq->again);
 	kvfree(fq->free);
 	kvfree(fq->slots);
 }
 
 static int nai_fq_alloc_buffers(struct nai_fq *fq)
 {
-	unsigned int entries = roundup_pow_of_two(fq->depth);
+	unsigned int entries = roundup_pow_of_two(fq->nr_slots);
 
 	fq->ready_mask = entries - 1;
-	fq->slots = kvcalloc(fq->depth, sizeof(*fq->slots), GFP_KERNEL);
+	fq->slots = kvcalloc(fq->nr_slots, sizeof(*fq->slots), GFP_KERNEL);
 	fq->free = kvcalloc(fq->depth, sizeof(*fq->free), GFP_KERNEL);
+	fq->again = kvcalloc(fq->depth, sizeof(*fq->again), GFP_KERNEL);
 	fq->ready = kvcalloc(entries, sizeof(*fq->ready), GFP_KERNEL);
-	if (!fq->slots || !fq->free || !fq->ready)
+	if (!fq->slots || !fq->free || !fq->again || !fq->ready)
 		return -ENOMEM;
 	return nai_fq_alloc_pages(fq);
 }
@@ -110,6 +117,15 @@ struct nai_fq *nai_fq_create(struct nai_client *client, struct net *net,
 	fq->terms = *terms;
 	fq->id = nai_next_id();
 	fq->depth = core->caps.rx_depth;
+	fq->nr_slots = fq->depth;
+	fq->pool = fq->depth;
+	fq->reach = fq->depth;
+	if (terms->mode == NAI_MODE_SEED) {
+		fq->nr_slots += fq->depth;
+		/* until the client has looked at what its guest offers */
+		fq->pool = 0;
+	}
+	fq->report.level = NAI_MODE_COPY;
 	fq->state = NAI_FQ_STATE_ATTACHING;
 	fq->end = NAI_LEASE_HOLDS;
 	nai_port_core_get(core);
@@ -131,7 +147,7 @@ static void nai_fq_release(struct kref *kref)
 
 	WARN_ON_ONCE(fq->open || fq->mapped);
 	/* Every buffer is back, or the worker or the provider lost one. */
-	WARN_ON_ONCE(fq->nr_free != fq->depth);
+	WARN_ON_ONCE(fq->nr_free != fq->depth || fq->nr_again);
 
 	nai_fq_free_buffers(fq);
 	nai_tx_destroy(fq->tx);
@@ -250,9 +266,20 @@ static void nai_fq_free_slot(struct nai_fq *fq, u16 index)
 	fq->free[fq->nr_free++] = index;
 }
 
+/* How many more of our own slots may leave fq->free. */
+static unsigned int nai_fq_spare(const struct nai_fq *fq)
+{
+	unsigned int out = fq->depth - fq->nr_free;
+
+	if (out >= fq->pool)
+		return 0;
+	return min3(fq->pool - out, fq->nr_free,
+		    (unsigned int)fq->depth - fq->posted);
+}
+
 static unsigned int nai_fq_post_batch(struct nai_fq *fq)
 {
-	unsigned int i, taken, n = min(fq->nr_free, NAI_RX_BATCH);
+	unsigned int i, taken, n = min(nai_fq_spare(fq), NAI_RX_BATCH);
 	struct nai_rx_buf bufs[NAI_RX_BATCH];
 	u16 index;
 
@@ -260,6 +287,7 @@ static unsigned int nai_fq_post_batch(struct nai_fq *fq)
 		index = fq->free[fq->nr_free - 1 - i];
 		bufs[i].slot = index;
 		bufs[i].dma = fq->slots[index].dma;
+		bufs[i].len = fq->core->caps.rx_buf_len;
 		dma_sync_single_for_device(fq->core->dma_dev, bufs[i].dma,
 					   fq->core->caps.rx_buf_len,
 					   DMA_FROM_DEVICE);
@@ -275,13 +303,14 @@ static unsigned int nai_fq_post_batch(struct nai_fq *fq)
 }
 
 /* Whatever the hardware does not take now is offered again the next time. */
-static void nai_fq_post(struct nai_fq *fq)
+void nai_fq_post(struct nai_fq *fq)
 {
-	unsigned int taken, total = 0;
+	unsigned int taken, total;
 
 	lockdep_assert_held(&fq->rx_lock);
 
-	while (fq->nr_free) {
+	total = fq->nr_again ? nai_seed_post(fq) : 0;
+	while (nai_fq_spare(fq)) {
 		taken = nai_fq_post_batch(fq);
 		if (!taken)
 			break;
@@ -293,8 +322,8 @@ static void nai_fq_post(struct nai_fq *fq)
 
 /* From the hardware to ready */
 
-static void nai_fq_count_drops(struct nai_fq *fq, enum nai_drop_reason reason,
-			       unsigned int n)
+void nai_fq_count_drops(struct nai_fq *fq, enum nai_drop_reason reason,
+			unsigned int n)
 {
 	lockdep_assert_held(&fq->rx_lock);
 
@@ -314,27 +343,41 @@ static void nai_fq_refuse(struct nai_fq *fq, u16 index)
 			   fq->index, index);
 }
 
+/* The frame cannot be used, or there is none. */
+static void nai_fq_take_back(struct nai_fq *fq, u16 index)
+{
+	fq->posted--;
+	if (nai_fq_is_seed(fq, index)) {
+		nai_seed_unmap(fq, &fq->slots[index]);
+		nai_seed_again(fq, index);
+	} else {
+		nai_fq_free_slot(fq, index);
+	}
+}
+
 static void nai_fq_complete(struct nai_fq *fq, const struct nai_rx_cpl *cpl)
 {
 	struct nai_ready *ready;
 	struct nai_slot *slot;
 
-	if (cpl->slot >= fq->depth ||
+	if (cpl->slot >= fq->nr_slots ||
 	    fq->slots[cpl->slot].state != NAI_SLOT_POSTED) {
 		nai_fq_refuse(fq, cpl->slot);
 		return;
 	}
 
-	slot = &fq->slots[cpl->slot];
-	fq->posted--;
 	if (cpl->flags & NAI_RX_ERR || cpl->len < ETH_HLEN ||
 	    cpl->len > fq->core->caps.rx_max_frame) {
-		nai_fq_free_slot(fq, cpl->slot);
+		nai_fq_take_back(fq, cpl->slot);
 		nai_fq_count_drops(fq, NAI_DROP_REASON_ERROR, 1);
 		return;
 	}
+	slot = &fq->slots[cpl->slot];
+	fq->posted--;
 	dma_sync_single_for_cpu(fq->core->dma_dev, slot->dma, cpl->len,
 				DMA_FROM_DEVICE);
+	if (nai_fq_is_seed(fq, cpl->slot))
+		nai_seed_unmap(fq, slot);
 	slot->state = NAI_SLOT_READY;
 	ready = &fq->ready[fq->ready_tail++ & fq->ready_mask];
 	ready->slot = cpl->slot;
@@ -374,14 +417,10 @@ static void nai_fq_reclaim(struct nai_fq *fq)
 	lockdep_assert_held(&fq->rx_lock);
 
 	nai_fq_harvest_all(fq);
-	for (i = 0; i < fq->depth; i++) {
-		if (fq->slots[i].state != NAI_SLOT_POSTED)
-			continue;
-		nai_fq_free_slot(fq, i);
-		fq->posted--;
-	}
-	WARN_ON_ONCE(fq->posted ||
-		     fq->nr_free + nai_fq_nr_ready(fq) != fq->depth);
+	for (i = 0; i < fq->nr_slots; i++)
+		if (fq->slots[i].state == NAI_SLOT_POSTED)
+			nai_fq_take_back(fq, i);
+	WARN_ON_ONCE(fq->posted);
 }
 
 /* Start and stop */
@@ -551,8 +590,14 @@ void nai_fq_nudge(struct nai_fq *fq)
 
 /* The level of the stock */
 
+/* A mark as it is for what the hardware can be given. */
+static unsigned int nai_fq_mark(const struct nai_fq *fq, u32 mark)
+{
+	return max(mark * fq->reach / fq->depth, 1U);
+}
+
 /* Return: the level before. */
-static enum nai_congestion nai_fq_settle(struct nai_fq *fq)
+enum nai_congestion nai_fq_settle(struct nai_fq *fq)
 {
 	enum nai_congestion was = fq->level;
 
@@ -562,9 +607,10 @@ static enum nai_congestion nai_fq_settle(struct nai_fq *fq)
 	if (fq->state != NAI_FQ_STATE_RUNNING)
 		return was;
 	/* Events read it without the lock. */
-	WRITE_ONCE(fq->level, nai_congestion_next(was, fq->posted,
-						  fq->terms.low,
-						  fq->terms.high));
+	WRITE_ONCE(fq->level,
+		   nai_congestion_next(was, fq->posted,
+				       nai_fq_mark(fq, fq->terms.low),
+				       nai_fq_mark(fq, fq->terms.high)));
 	if (fq->level == was)
 		return was;
 	if (fq->level == NAI_CONGESTION_LOW)
@@ -576,7 +622,7 @@ static enum nai_congestion nai_fq_settle(struct nai_fq *fq)
 }
 
 /* The worker alone changes the level, so it is stable here without the lock. */
-static void nai_fq_tell_level(struct nai_fq *fq, enum nai_congestion was)
+void nai_fq_tell_level(struct nai_fq *fq, enum nai_congestion was)
 {
 	if (fq->level == was)
 		return;
@@ -585,6 +631,33 @@ static void nai_fq_tell_level(struct nai_fq *fq, enum nai_congestion was)
 }
 
 /* The worker's calls */
+
+static void nai_fq_show(const struct nai_fq *fq, const struct nai_ready *ready,
+			struct nai_frame *frame)
+{
+	frame->len = ready->len;
+	frame->flags = ready->flags;
+	if (nai_fq_is_seed(fq, ready->slot)) {
+		frame->data = NULL;
+		frame->flags |= NAI_RX_SEEDED;
+		frame->seed = ready->slot - fq->depth;
+	} else {
+		frame->data = page_address(fq->slots[ready->slot].page);
+	}
+}
+
+/* The worker is done with the oldest frame. */
+static void nai_fq_pop(struct nai_fq *fq)
+{
+	u16 index = fq->ready[fq->ready_head++ & fq->ready_mask].slot;
+
+	if (nai_fq_is_seed(fq, index)) {
+		fq->slots[index].state = NAI_SLOT_VOID;
+		fq->stats.seeded++;
+	} else {
+		nai_fq_free_slot(fq, index);
+	}
+}
 
 /**
  * nai_rx_peek - frames that wait
@@ -608,7 +681,7 @@ unsigned int nai_rx_peek(struct nai_fq *fq, struct nai_frame *frames,
 	if (fq->state == NAI_FQ_STATE_RUNNING && nai_fq_nr_ready(fq) < n) {
 		nai_fq_harvest(fq);
 		/* of frames in error */
-		if (unlikely(fq->nr_free))
+		if (unlikely(nai_fq_spare(fq) || fq->nr_again))
 			nai_fq_post(fq);
 	}
 	n = min(n, nai_fq_nr_ready(fq));
@@ -619,9 +692,7 @@ unsigned int nai_rx_peek(struct nai_fq *fq, struct nai_frame *frames,
 		nai_fq_mask(fq);
 	for (i = 0; i < n; i++) {
 		ready = &fq->ready[(fq->ready_head + i) & fq->ready_mask];
-		frames[i].data = page_address(fq->slots[ready->slot].page);
-		frames[i].len = ready->len;
-		frames[i].flags = ready->flags;
+		nai_fq_show(fq, ready, &frames[i]);
 	}
 	fq->peeked = n;
 	spin_unlock(&fq->rx_lock);
@@ -652,7 +723,7 @@ static void nai_fq_count_tap(struct nai_fq *fq, unsigned int packets, u64 bytes)
  *	nai_rx_drop()
  * @bytes: length of the delivered ones
  *
- * Their buffers go to the hardware again, with one kick.
+ * Their buffers go to the hardware again, with one kick; seeds are the caller's.
  *
  * Context: the worker, process context.
  */
@@ -666,8 +737,7 @@ void nai_rx_consume(struct nai_fq *fq, unsigned int n, unsigned int delivered,
 		n = fq->peeked;
 	fq->peeked -= n;
 	while (n--)
-		nai_fq_free_slot(fq, fq->ready[fq->ready_head++ &
-					       fq->ready_mask].slot);
+		nai_fq_pop(fq);
 	fq->stats.rx_packets += delivered;
 	fq->stats.rx_bytes += bytes;
 	if (fq->state == NAI_FQ_STATE_RUNNING)

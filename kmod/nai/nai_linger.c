@@ -49,7 +49,7 @@ bool nai_linger_is_due(const struct nai_fq *fq, enum nai_detach_reason reason)
  *
  * Takes over the reference of the lease to the port's module, and one to @fq.
  *
- * Return: false if the port has closed it meanwhile.
+ * Return: false if the port has closed it meanwhile, or cannot go on with it.
  */
 bool nai_linger_begin(struct nai_fq *fq)
 {
@@ -57,6 +57,11 @@ bool nai_linger_begin(struct nai_fq *fq)
 
 	if (!fq->open)
 		return false;
+	/* It was stopped if the guest's own buffers were posted. */
+	if (nai_lease_resume(fq)) {
+		nai_lease_close(fq);
+		return false;
+	}
 	nai_fq_get(fq);
 	fq->lingers = true;
 	fq->linger_until = jiffies + fq->terms.linger * HZ;

@@ -169,6 +169,7 @@ struct nai_nl_fq {
 	struct nai_fq_stats stats;
 	struct nai_tx_stats tx_stats;
 	struct nai_hw_stats hw_stats;
+	struct nai_seed_report report;
 };
 
 static void nai_nl_fq_read(struct nai_fq *fq, struct nai_nl_fq *seen)
@@ -190,6 +191,7 @@ static void nai_nl_fq_read(struct nai_fq *fq, struct nai_nl_fq *seen)
 	seen->level = fq->level;
 	seen->posted = fq->posted;
 	seen->stats = fq->stats;
+	seen->report = fq->report;
 	spin_unlock(&fq->rx_lock);
 	if (fq->tx)
 		nai_tx_read_stats(fq, &seen->tx_stats);
@@ -203,6 +205,8 @@ static int nai_nl_drops_put(struct sk_buff *skb, const u64 *drops)
 		[NAI_DROP_REASON_ERROR]		= NAI_A_STATS_RX_DROP_ERROR,
 		[NAI_DROP_REASON_DESCRIPTOR]	= NAI_A_STATS_RX_DROP_DESCRIPTOR,
 		[NAI_DROP_REASON_DETACH]	= NAI_A_STATS_RX_DROP_DETACH,
+		[NAI_DROP_REASON_NO_DESCRIPTOR]	=
+			NAI_A_STATS_RX_DROP_NO_DESCRIPTOR,
 	};
 	unsigned int i;
 	u64 sum = 0;
@@ -246,6 +250,19 @@ static int nai_nl_tx_stats_put(struct sk_buff *skb,
 	return 0;
 }
 
+static int nai_nl_seed_stats_put(struct sk_buff *skb,
+				 const struct nai_nl_fq *seen)
+{
+	const struct nai_seed_report *report = &seen->report;
+
+	if (nla_put_uint(skb, NAI_A_STATS_RX_SEEDED, seen->stats.seeded) ||
+	    nla_put_uint(skb, NAI_A_STATS_SEED_REFUSED, report->refused) ||
+	    nla_put_uint(skb, NAI_A_STATS_SEED_RETURNED, report->returned) ||
+	    nla_put_uint(skb, NAI_A_STATS_SEED_REWOUND, report->rewound))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int nai_nl_stats_put(struct sk_buff *skb, const struct nai_fq *fq,
 			    const struct nai_nl_fq *seen)
 {
@@ -267,11 +284,23 @@ static int nai_nl_stats_put(struct sk_buff *skb, const struct nai_fq *fq,
 	    nla_put_uint(skb, NAI_A_STATS_LOW_EVENTS, stats->low_events) ||
 	    nla_put_uint(skb, NAI_A_STATS_EMPTY_EVENTS, stats->empty_events) ||
 	    nla_put_uint(skb, NAI_A_STATS_RESETS, stats->resets) ||
-	    (fq->tx && nai_nl_tx_stats_put(skb, &seen->tx_stats))) {
+	    (fq->tx && nai_nl_tx_stats_put(skb, &seen->tx_stats)) ||
+	    (nai_fq_takes_seeds(fq) && nai_nl_seed_stats_put(skb, seen))) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int nai_nl_seed_put(struct sk_buff *skb, const struct nai_nl_fq *seen)
+{
+	const struct nai_seed_report *report = &seen->report;
+
+	if (nla_put_u32(skb, NAI_A_FQ_LEVEL, report->level) ||
+	    nla_put_u32(skb, NAI_A_FQ_LEVEL_REASON, report->bar) ||
+	    nla_put_u32(skb, NAI_A_FQ_PINNED, report->pinned * PAGE_SIZE))
+		return -EMSGSIZE;
 	return 0;
 }
 
@@ -291,7 +320,8 @@ static int nai_nl_fq_put(struct sk_buff *skb, const struct nai_fq *fq,
 	    nla_put_u32(skb, NAI_A_FQ_POSTED, seen->posted) ||
 	    nla_put_u32(skb, NAI_A_FQ_LOW, fq->terms.low) ||
 	    nla_put_u32(skb, NAI_A_FQ_HIGH, fq->terms.high) ||
-	    (fq->tx && nla_put_flag(skb, NAI_A_FQ_TX)))
+	    (fq->tx && nla_put_flag(skb, NAI_A_FQ_TX)) ||
+	    (nai_fq_takes_seeds(fq) && nai_nl_seed_put(skb, seen)))
 		return -EMSGSIZE;
 	return nai_nl_stats_put(skb, fq, seen);
 }

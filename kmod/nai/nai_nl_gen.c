@@ -15,7 +15,7 @@ static const struct nla_policy nai_attach_nl_policy[NAI_A_FQ_TX + 1] = {
 	[NAI_A_FQ_TAP_IFINDEX] = { .type = NLA_U32, },
 	[NAI_A_FQ_TAP_QUEUE] = { .type = NLA_U32, },
 	[NAI_A_FQ_PORT_IFINDEX] = { .type = NLA_U32, },
-	[NAI_A_FQ_MODE] = NLA_POLICY_MAX(NLA_U32, 0),
+	[NAI_A_FQ_MODE] = NLA_POLICY_MAX(NLA_U32, 1),
 	[NAI_A_FQ_MAC] = NLA_POLICY_EXACT_LEN(6),
 	[NAI_A_FQ_LOW] = { .type = NLA_U32, },
 	[NAI_A_FQ_HIGH] = { .type = NLA_U32, },

@@ -30,14 +30,14 @@ static void nai_fq_peek_again(struct kunit *test)
 	nai_test_flood(ctx, hw, 5);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, 3), 3);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, 8), 5);
-	KUNIT_EXPECT_EQ(test, nai_test_seq(&frames[0]), 0);
+	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[0]), 0);
 	KUNIT_EXPECT_EQ(test, frames[4].len, ETH_ZLEN);
 
 	nai_rx_consume(ctx->fq, 2, 2, 2 * ETH_ZLEN);
 	KUNIT_EXPECT_EQ(test, ctx->fq->posted, NAI_TEST_DEPTH - 3);
 	KUNIT_EXPECT_EQ(test, hw->kicks, 2);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, 8), 3);
-	KUNIT_EXPECT_EQ(test, nai_test_seq(&frames[0]), 2);
+	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[0]), 2);
 	NAI_TEST_EXPECT_SOUND(ctx, hw);
 }
 
@@ -167,7 +167,7 @@ static void nai_fq_unplug_while_shown(struct kunit *test)
 	nai_test_unplug(ctx);
 	KUNIT_EXPECT_EQ(test, fq->state, NAI_FQ_STATE_DEAD);
 	KUNIT_EXPECT_FALSE(test, fq->mapped);
-	KUNIT_EXPECT_EQ(test, nai_test_seq(&frames[3]), 3);
+	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[3]), 3);
 
 	nai_rx_consume(fq, 1, 1, ETH_ZLEN);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(fq, &more, 1), 0);
@@ -266,8 +266,8 @@ static void nai_fq_claim(struct kunit *test)
 	nai_test_claim(hw, slot, ETH_ZLEN);
 	nai_test_flood(ctx, hw, 1);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, NAI_TEST_DEPTH), 2);
-	KUNIT_EXPECT_EQ(test, nai_test_seq(&frames[0]), 1);
-	KUNIT_EXPECT_EQ(test, nai_test_seq(&frames[1]), 2);
+	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[0]), 1);
+	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[1]), 2);
 	KUNIT_EXPECT_EQ(test, ctx->fq->stats.drops[NAI_DROP_REASON_ERROR], 2);
 	NAI_TEST_EXPECT_SOUND(ctx, hw);
 }
@@ -279,11 +279,11 @@ static void nai_fq_claim_behind(struct kunit *test)
 	struct nai_test_hw *hw = nai_test_lease(ctx, NAI_TEST_DEPTH);
 	struct nai_frame frame;
 
-	ctx->fq->depth--;
-	nai_test_claim(hw, ctx->fq->depth, ETH_ZLEN);
+	ctx->fq->nr_slots--;
+	nai_test_claim(hw, ctx->fq->nr_slots, ETH_ZLEN);
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, &frame, 1), 0);
 	KUNIT_EXPECT_EQ(test, ctx->fq->stats.drops[NAI_DROP_REASON_ERROR], 1);
-	ctx->fq->depth++;
+	ctx->fq->nr_slots++;
 	NAI_TEST_EXPECT_SOUND(ctx, hw);
 }
 

@@ -15,6 +15,7 @@
 struct nai_property_case {
 	u64 seed;
 	u16 depth;
+	enum nai_mode mode;
 };
 
 static const struct nai_property_case nai_property_cases[] = {
@@ -29,12 +30,20 @@ static const struct nai_property_case nai_property_cases[] = {
 	{ 9, 256 },
 	{ 10, 1000 },
 	{ 11, 1024 },
+	{ 21, 16, NAI_MODE_SEED },
+	{ 22, 17, NAI_MODE_SEED },
+	{ 23, 64, NAI_MODE_SEED },
+	{ 24, 64, NAI_MODE_SEED },
+	{ 25, 100, NAI_MODE_SEED },
+	{ 26, 256, NAI_MODE_SEED },
+	{ 27, 1024, NAI_MODE_SEED },
 };
 
 static void nai_property_desc(const struct nai_property_case *given, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %llu, depth %u",
-		 given->seed, given->depth);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %llu, depth %u, %s",
+		 given->seed, given->depth,
+		 given->mode == NAI_MODE_SEED ? "guest's buffers" : "copied");
 }
 
 KUNIT_ARRAY_PARAM(nai_property, nai_property_cases, nai_property_desc);
@@ -52,6 +61,8 @@ KUNIT_ARRAY_PARAM(nai_property, nai_property_cases, nai_property_desc);
  * @dropped: of @taken, those that the guest did not get
  * @starved: calls
  * @resets: times the port came up again
+ * @seeded: of @taken, those in the guest's own buffers
+ * @revoked: frames in buffers that were taken back
  * @up: the port
  */
 struct nai_model {
@@ -66,6 +77,8 @@ struct nai_model {
 	unsigned int dropped;
 	unsigned int starved;
 	unsigned int resets;
+	unsigned int seeded;
+	unsigned int revoked;
 	bool up;
 };
 
@@ -109,17 +122,18 @@ static void nai_model_work(struct nai_model *model)
 	KUNIT_ASSERT_LE(model->ctx->test, n, model->newest - model->oldest);
 	for (i = 0; i < n; i++) {
 		seq = model->seqs[(model->oldest + i) % NAI_PROPERTY_FRAMES];
-		KUNIT_ASSERT_EQ(model->ctx->test, nai_test_seq(&frames[i]),
-				seq);
+		KUNIT_ASSERT_EQ(model->ctx->test,
+				nai_test_seq(model->ctx, &frames[i]), seq);
 	}
 
 	done = nai_model_pick(model, n + 1);
 	lost = nai_model_pick(model, done + 1) / 4;
 	for (i = 0; i < lost; i++)
 		nai_rx_drop(fq, NAI_DROP_REASON_OVERSIZE);
+	for (i = 0; i < done; i++)
+		model->seeded += !!(frames[i].flags & NAI_RX_SEEDED);
 	if (done)
-		nai_rx_consume(fq, done, done - lost,
-			       (done - lost) * ETH_ZLEN);
+		nai_test_consume(model->ctx, frames, done, done - lost);
 	model->oldest += done;
 	model->taken += done;
 	model->dropped += lost;
@@ -156,7 +170,7 @@ static void nai_model_idle(struct nai_model *model)
 
 	if (nai_model_idle_race(model, &waiting))
 		KUNIT_ASSERT_TRUE(model->ctx->test, waiting);
-	if (waiting || !model->up)
+	if (waiting || !model->up || model->ctx->held)
 		return;
 	KUNIT_ASSERT_FALSE(model->ctx->test, model->hw->masked);
 	KUNIT_ASSERT_EQ(model->ctx->test, model->hw->done_head,
@@ -171,7 +185,7 @@ static void nai_model_port(struct nai_model *model)
 		nai_test_down(model->ctx);
 	} else {
 		nai_test_up(model->ctx);
-		model->resets++;
+		model->resets += !model->ctx->held;
 	}
 	model->up = !model->up;
 }
@@ -181,10 +195,65 @@ static void nai_model_room(struct nai_model *model)
 	model->hw->room = nai_model_pick(model, model->ctx->fq->depth + 1);
 }
 
+static void nai_model_stock(struct nai_model *model)
+{
+	struct nai_fq *fq = model->ctx->fq;
+	unsigned int n = nai_model_pick(model, nai_rx_room(fq) + 1);
+	unsigned int left = fq->depth - bitmap_weight(model->ctx->out,
+						      fq->depth);
+
+	nai_rx_set_pool(fq, nai_model_pick(model, fq->depth + 1), fq->depth);
+	n = min3(n, left, nai_rx_room(fq));
+	KUNIT_ASSERT_EQ(model->ctx->test, nai_test_seed(model->ctx, n), n);
+}
+
+/* Of the frames that wait, those in the core's own buffers are left, in order. */
+static void nai_model_revoked(struct nai_model *model)
+{
+	unsigned int i, j = model->oldest, to = model->oldest;
+	struct nai_fq *fq = model->ctx->fq;
+	u32 seq;
+
+	for (i = fq->ready_head; i != fq->ready_tail; i++) {
+		const struct nai_ready *ready = &fq->ready[i & fq->ready_mask];
+		const struct nai_frame frame = {
+			.data = page_address(fq->slots[ready->slot].page),
+		};
+
+		KUNIT_ASSERT_LT(model->ctx->test, ready->slot, fq->depth);
+		seq = nai_test_seq(model->ctx, &frame);
+		while (j != model->newest &&
+		       model->seqs[j % NAI_PROPERTY_FRAMES] != seq)
+			j++;
+		KUNIT_ASSERT_NE(model->ctx->test, j, model->newest);
+		model->seqs[to++ % NAI_PROPERTY_FRAMES] = seq;
+	}
+	model->revoked += model->newest - to;
+	model->newest = to;
+}
+
+static void nai_model_hold(struct nai_model *model)
+{
+	if (model->ctx->held) {
+		nai_test_resume(model->ctx);
+		return;
+	}
+	nai_test_hold(model->ctx);
+	KUNIT_ASSERT_TRUE(model->ctx->test,
+			  bitmap_empty(model->ctx->out, NAI_MAX_DEPTH));
+	nai_model_revoked(model);
+}
+
 static void nai_model_step(struct nai_model *model)
 {
 	unsigned int what = nai_model_pick(model, 100);
 
+	if (nai_fq_takes_seeds(model->ctx->fq)) {
+		if (what % 4 == 0)
+			nai_model_stock(model);
+		else if (what == 7 || model->ctx->held)
+			nai_model_hold(model);
+	}
 	if (what < 30)
 		nai_model_receive(model);
 	else if (what < 40)
@@ -218,9 +287,13 @@ static void nai_model_check(struct nai_model *model, unsigned int step)
 	KUNIT_ASSERT_EQ_MSG(test, fq->level, model->ctx->level, "step %u",
 			    step);
 	KUNIT_ASSERT_EQ_MSG(test, fq->state,
-			    model->up ? NAI_FQ_STATE_RUNNING :
-					NAI_FQ_STATE_PAUSED,
+			    model->up && !model->ctx->held ? NAI_FQ_STATE_RUNNING :
+							NAI_FQ_STATE_PAUSED,
 			    "step %u", step);
+	KUNIT_ASSERT_EQ_MSG(test, fq->stats.seeded, model->seeded, "step %u",
+			    step);
+	KUNIT_ASSERT_EQ_MSG(test, fq->stats.drops[NAI_DROP_REASON_DETACH],
+			    model->revoked, "step %u", step);
 }
 
 /* All that still waits is taken, or dropped with the lease, and none is lost. */
@@ -230,9 +303,11 @@ static void nai_model_end(struct nai_model *model)
 	struct nai_fq *fq = model->ctx->fq;
 	unsigned int waiting;
 
+	if (model->ctx->held)
+		nai_model_hold(model);
 	kref_get(&fq->kref);
 	KUNIT_EXPECT_EQ(test, nai_test_detach(model->ctx), 0);
-	waiting = model->newest - model->oldest;
+	waiting = model->newest - model->oldest + model->revoked;
 	KUNIT_EXPECT_EQ(test, fq->stats.drops[NAI_DROP_REASON_DETACH], waiting);
 	KUNIT_EXPECT_EQ(test, fq->stats.drops[NAI_DROP_REASON_ERROR],
 			model->bad);
@@ -253,7 +328,9 @@ static void nai_property_holds(struct kunit *test)
 	model = kunit_kzalloc(test, sizeof(*model), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, model);
 	model->ctx = ctx;
-	model->hw = nai_test_lease(ctx, given->depth);
+	model->hw = given->mode == NAI_MODE_SEED ?
+		    nai_test_lease_seed(ctx, given->depth) :
+		    nai_test_lease(ctx, given->depth);
 	model->up = true;
 	prandom_seed_state(&model->rnd, given->seed);
 	/* The end of the indices comes soon. */
@@ -265,6 +342,7 @@ static void nai_property_holds(struct kunit *test)
 		nai_model_check(model, step);
 	}
 	KUNIT_EXPECT_GT(test, model->taken, 0);
+	KUNIT_EXPECT_EQ(test, model->seeded > 0, given->mode == NAI_MODE_SEED);
 	nai_model_end(model);
 }
 

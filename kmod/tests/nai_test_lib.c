@@ -33,12 +33,23 @@ static int nai_test_client_attach(void *priv, struct nai_fq *fq,
 	return 0;
 }
 
+static void nai_test_revoke(void *priv, struct nai_fq *fq)
+{
+	struct nai_test *ctx = priv;
+
+	nai_rx_revoke(fq);
+	bitmap_zero(ctx->out, NAI_MAX_DEPTH);
+	ctx->revokes++;
+}
+
 /* What the worker holds stays in ctx->fq for as long as the lease is there. */
 static void nai_test_client_detach(void *priv, struct nai_fq *fq)
 {
 	struct nai_test *ctx = priv;
 
 	nai_test_step(ctx, NAI_TEST_CLIENT_END);
+	if (nai_fq_takes_seeds(fq))
+		nai_test_revoke(ctx, fq);
 	ctx->fq = NULL;
 }
 
@@ -54,6 +65,7 @@ const struct nai_client_ops nai_test_client_ops = {
 	.wake		= nai_test_wake,
 	.attach		= nai_test_client_attach,
 	.detach		= nai_test_client_detach,
+	.revoke		= nai_test_revoke,
 	.congestion	= nai_test_congestion,
 };
 
@@ -125,14 +137,20 @@ int nai_test_init(struct kunit *test)
 void nai_test_exit(struct kunit *test)
 {
 	struct nai_test *ctx = test->priv;
+	unsigned int i;
 
 	if (!ctx)
 		return;
 	complete_all(&ctx->go_on);
+	if (ctx->held)
+		nai_test_resume(ctx);
 	nai_test_leave(ctx);
 	nai_test_unplug(ctx);
 	nai_test_free_netdev(ctx->tap);
 	nai_test_free_netdev(ctx->dev);
+	for (i = 0; i < NAI_MAX_DEPTH; i++)
+		if (ctx->seed_pages[i])
+			__free_page(ctx->seed_pages[i]);
 	KUNIT_EXPECT_STREQ(test, ctx->broken ? : "no rule broken",
 			   "no rule broken");
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->maps), 0);
@@ -143,7 +161,7 @@ void nai_test_plug(struct nai_test *ctx, u16 depth)
 	ctx->port.dev = ctx->dev;
 	ctx->port.ops = &nai_test_port_ops;
 	ctx->port.caps = (struct nai_caps){
-		.flags = NAI_CAP_REQUIRED | NAI_CAP_HW_DROPS,
+		.flags = NAI_CAP_REQUIRED | NAI_CAP_HW_DROPS | NAI_CAP_SEED,
 		.max_fqs = NAI_TEST_QUEUES,
 		.rx_depth = depth,
 		.rx_buf_len = 2048,
@@ -226,17 +244,29 @@ int nai_test_detach(struct nai_test *ctx)
 	return err;
 }
 
-struct nai_test_hw *nai_test_lease(struct nai_test *ctx, u16 depth)
+static struct nai_test_hw *nai_test_lease_mode(struct nai_test *ctx, u16 depth,
+					       enum nai_mode mode)
 {
 	struct nai_terms terms = nai_test_terms(ctx);
 	struct netlink_ext_ack extack = {};
 
+	terms.mode = mode;
 	nai_test_plug(ctx, depth);
 	nai_test_join(ctx);
 	KUNIT_ASSERT_EQ_MSG(ctx->test, nai_test_attach(ctx, &terms, &extack), 0,
 			    "%s", extack._msg);
 	memset(ctx->log, 0, sizeof(ctx->log));
 	return nai_fq_priv(ctx->fq);
+}
+
+struct nai_test_hw *nai_test_lease(struct nai_test *ctx, u16 depth)
+{
+	return nai_test_lease_mode(ctx, depth, NAI_MODE_COPY);
+}
+
+struct nai_test_hw *nai_test_lease_seed(struct nai_test *ctx, u16 depth)
+{
+	return nai_test_lease_mode(ctx, depth, NAI_MODE_SEED);
 }
 
 bool nai_test_wait_over(struct nai_test *ctx)
@@ -294,9 +324,69 @@ void nai_test_claim(struct nai_test_hw *hw, u16 slot, u16 len)
 	spin_unlock(&hw->fq->rx_lock);
 }
 
-u32 nai_test_seq(const struct nai_frame *frame)
+/* Seeds */
+
+static struct page *nai_test_seed_page(struct nai_test *ctx, unsigned int name)
 {
-	return get_unaligned((u32 *)frame->data);
+	if (!ctx->seed_pages[name])
+		ctx->seed_pages[name] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(ctx->test, ctx->seed_pages[name]);
+	return ctx->seed_pages[name];
+}
+
+unsigned int nai_test_seed(struct nai_test *ctx, unsigned int n)
+{
+	unsigned int i, name, taken = 0;
+	struct nai_seed seed;
+
+	for (i = 0; i < n; i++) {
+		name = find_first_zero_bit(ctx->out, nai_fq_depth(ctx->fq));
+		KUNIT_ASSERT_LT(ctx->test, name, nai_fq_depth(ctx->fq));
+		seed = (struct nai_seed){
+			.page = nai_test_seed_page(ctx, name),
+			.offset = NAI_TEST_SEED_AT,
+			.len = NAI_TEST_MAX_FRAME,
+			.name = name,
+		};
+		if (!nai_rx_seed(ctx->fq, &seed, 1))
+			break;
+		__set_bit(name, ctx->out);
+		taken++;
+	}
+	return taken;
+}
+
+void nai_test_hold(struct nai_test *ctx)
+{
+	nai_client_hold(ctx->client);
+	ctx->held = true;
+}
+
+void nai_test_resume(struct nai_test *ctx)
+{
+	ctx->held = false;
+	nai_client_resume(ctx->client);
+}
+
+u32 nai_test_seq(const struct nai_test *ctx, const struct nai_frame *frame)
+{
+	const void *data = frame->data;
+
+	if (frame->flags & NAI_RX_SEEDED)
+		data = page_address(ctx->seed_pages[frame->seed]) +
+		       NAI_TEST_SEED_AT;
+	return get_unaligned((u32 *)data);
+}
+
+void nai_test_consume(struct nai_test *ctx, const struct nai_frame *frames,
+		      unsigned int n, unsigned int delivered)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (frames[i].flags & NAI_RX_SEEDED)
+			__clear_bit(frames[i].seed, ctx->out);
+	nai_rx_consume(ctx->fq, n, delivered, delivered * ETH_ZLEN);
 }
 
 void nai_test_take(struct nai_test *ctx, unsigned int n, u32 first_seq)
@@ -308,9 +398,10 @@ void nai_test_take(struct nai_test *ctx, unsigned int n, u32 first_seq)
 		batch = nai_rx_peek(ctx->fq, frames, min(n, NAI_RX_BATCH));
 		KUNIT_ASSERT_GT(ctx->test, batch, 0);
 		for (i = 0; i < batch; i++)
-			KUNIT_ASSERT_EQ(ctx->test, nai_test_seq(&frames[i]),
+			KUNIT_ASSERT_EQ(ctx->test,
+					nai_test_seq(ctx, &frames[i]),
 					first_seq++);
-		nai_rx_consume(ctx->fq, batch, batch, batch * ETH_ZLEN);
+		nai_test_consume(ctx, frames, batch, batch);
 	}
 }
 
@@ -318,14 +409,14 @@ void nai_test_take(struct nai_test *ctx, unsigned int n, u32 first_seq)
 
 struct nai_test_census {
 	struct nai_fq *fq;
-	unsigned long seen[BITS_TO_LONGS(NAI_MAX_DEPTH)];
+	DECLARE_BITMAP(seen, 2 * NAI_MAX_DEPTH);
 	unsigned int counted;
 };
 
 static bool nai_test_count(struct nai_test_census *census, u16 slot,
 			   enum nai_slot_state state)
 {
-	if (slot >= census->fq->depth || test_bit(slot, census->seen) ||
+	if (slot >= census->fq->nr_slots || test_bit(slot, census->seen) ||
 	    census->fq->slots[slot].state != state)
 		return false;
 	__set_bit(slot, census->seen);
@@ -341,6 +432,13 @@ static const char *nai_test_count_ours(struct nai_test_census *census)
 	for (i = 0; i < fq->nr_free; i++)
 		if (!nai_test_count(census, fq->free[i], NAI_SLOT_FREE))
 			return "a slot on the free stack is elsewhere too";
+	for (i = 0; i < fq->nr_again; i++)
+		if (!nai_test_count(census, fq->again[i], NAI_SLOT_FREE))
+			return "a seed to be posted is elsewhere too";
+	for (i = 0; i < fq->nr_slots; i++)
+		if (fq->slots[i].state == NAI_SLOT_VOID &&
+		    !nai_test_count(census, i, NAI_SLOT_VOID))
+			return "a slot without a seed is elsewhere too";
 	for (i = fq->ready_head; i != fq->ready_tail; i++)
 		if (!nai_test_count(census, fq->ready[i & fq->ready_mask].slot,
 				    NAI_SLOT_READY))
@@ -378,7 +476,7 @@ const char *nai_test_unsound(struct nai_fq *fq, struct nai_test_hw *hw)
 	wrong = nai_test_count_ours(&census);
 	if (!wrong)
 		wrong = nai_test_count_hw(&census, hw);
-	if (!wrong && census.counted != fq->depth)
+	if (!wrong && census.counted != fq->nr_slots)
 		wrong = "a slot is nowhere";
 	spin_unlock(&fq->rx_lock);
 	return wrong;

@@ -15,6 +15,8 @@
 #define NAI_TEST_DEPTH		64
 #define NAI_TEST_MAX_FRAME	1518
 #define NAI_TEST_QUEUES		2
+/* Where the frame begins in a page of the guest's, behind the header. */
+#define NAI_TEST_SEED_AT	12
 /* Above any wait that is to succeed, below KUnit's patience. */
 #define NAI_TEST_PATIENCE	(30 * HZ)
 
@@ -86,6 +88,10 @@ struct nai_test_hw {
  * @worker_gone: there is no worker to wake
  * @level: as last told
  * @levels: times it was told
+ * @seed_pages: of the guest's, one for each name
+ * @out: names that the core has
+ * @revokes: times the seeds were taken back
+ * @held: by nai_test_hold()
  * @stall: the callback of this step waits for @go_on
  * @stalled: it does now
  * @go_on: it may end
@@ -110,6 +116,10 @@ struct nai_test {
 	bool worker_gone;
 	enum nai_congestion level;
 	unsigned int levels;
+	struct page *seed_pages[NAI_MAX_DEPTH];
+	DECLARE_BITMAP(out, NAI_MAX_DEPTH);
+	unsigned int revokes;
+	bool held;
 
 	char stall;
 	struct completion stalled;
@@ -144,6 +154,13 @@ int nai_test_attach(struct nai_test *ctx, const struct nai_terms *terms,
 int nai_test_detach(struct nai_test *ctx);
 /* All of the above in one, and the steps so far forgotten. */
 struct nai_test_hw *nai_test_lease(struct nai_test *ctx, u16 depth);
+/* The same in mode seed. */
+struct nai_test_hw *nai_test_lease_seed(struct nai_test *ctx, u16 depth);
+/* Stop the queue and take the seeds back; go on without them. */
+void nai_test_hold(struct nai_test *ctx);
+void nai_test_resume(struct nai_test *ctx);
+/* Post @n buffers of the guest's. Return: how many were taken. */
+unsigned int nai_test_seed(struct nai_test *ctx, unsigned int n);
 /* True once the lease has ended by itself. */
 bool nai_test_wait_over(struct nai_test *ctx);
 bool nai_test_wait_refs(const struct kref *kref, unsigned int n);
@@ -156,7 +173,10 @@ void nai_test_flood(struct nai_test *ctx, struct nai_test_hw *hw,
 		    unsigned int n);
 /* What no hardware should say. */
 void nai_test_claim(struct nai_test_hw *hw, u16 slot, u16 len);
-u32 nai_test_seq(const struct nai_frame *frame);
+u32 nai_test_seq(const struct nai_test *ctx, const struct nai_frame *frame);
+/* The worker gives back the first @n of what it was shown. */
+void nai_test_consume(struct nai_test *ctx, const struct nai_frame *frames,
+		      unsigned int n, unsigned int delivered);
 /* The worker takes @n frames, which must be there and be the next ones. */
 void nai_test_take(struct nai_test *ctx, unsigned int n, u32 first_seq);
 

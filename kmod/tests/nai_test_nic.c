@@ -262,7 +262,8 @@ bool nai_test_fill(struct nai_test *ctx, struct nai_test_hw *hw, u16 len,
 		return false;
 	}
 	slot = hw->posted[hw->head++ % NAI_MAX_DEPTH].slot;
-	put_unaligned(seq, (u32 *)page_address(hw->fq->slots[slot].page));
+	put_unaligned(seq, (u32 *)(page_address(hw->fq->slots[slot].page) +
+				   hw->fq->slots[slot].offset));
 	cpl = &hw->done[hw->done_tail++ % ARRAY_SIZE(hw->done)];
 	*cpl = (struct nai_rx_cpl){ .slot = slot, .len = len, .flags = flags };
 	return true;

@@ -19,6 +19,7 @@ SETS = {
 }
 ENUMS = {
     "mode": family.Mode,
+    "seed-bar": family.SeedBar,
     "fq-state": family.FqState,
     "congestion": family.Congestion,
     "detach-reason": family.DetachReason,

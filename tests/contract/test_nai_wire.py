@@ -158,11 +158,15 @@ def lease_attributes(stats):
     )
 
 
-def counters(*, skip=()):
+OF_ALL = (*range(2, 17), 26)
+OF_SEED = range(27, 31)
+
+
+def counters(*more, skip=()):
     wide = {2: struct.pack("<Q", 1 << 40)}  # kernels pad to 8 bytes only where needed
     return [
         attribute(number, wide.get(number, struct.pack("<I", number)))
-        for number in range(2, 17)
+        for number in (*OF_ALL, *more)
         if number not in skip
     ]
 
@@ -176,6 +180,22 @@ def test_a_lease_has_counters_of_four_and_of_eight_bytes():
     assert lease.stats.rx_bytes == 3
     assert lease.stats.rx_hw_drop_overruns == 5
     assert lease.stats.resets == 16
+    assert (lease.seed, lease.stats.rx_seeded) == (None, None)
+
+
+def test_a_lease_of_mode_seed_tells_how_it_works_and_what_it_holds():
+    seeded = (u32(19, 1), u32(20, 0), u32(21, 983040))
+    wire = Wire(answer(3, *lease_attributes(counters(*OF_SEED)), *seeded))
+    (lease,) = KernelNai(lambda: wire).leases()
+    assert str(lease.seed) == "seed, 960 KiB pinned"
+    assert (lease.stats.rx_seeded, lease.stats.seed_rewound) == (27, 30)
+
+
+def test_a_lease_of_mode_seed_that_copies_says_why():
+    copies = (u32(19, 0), u32(20, 4), u32(21, 0))
+    wire = Wire(answer(3, *lease_attributes(counters(*OF_SEED)), *copies))
+    (lease,) = KernelNai(lambda: wire).leases()
+    assert str(lease.seed) == "seed: copies (memlock)"
 
 
 def test_hardware_that_cannot_count_drops_has_none_of_them():

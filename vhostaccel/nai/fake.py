@@ -18,9 +18,9 @@ from vhostaccel.nai.model import (
     EventKind,
     Lease,
     Port,
-    Stats,
 )
 from vhostaccel.nai.refusals import refused
+from vhostaccel.nai.stats import Stats
 
 
 class FakeEvents(Closing):
@@ -163,10 +163,11 @@ _NO_BACKEND = "no vhost backend is set for this queue of the tap"
 def _lease(
     number: int, key: tuple[int, int], port: int, mac: str, mode: Mode, *, tx: bool
 ) -> Lease:
+    absent: tuple[str, ...] = () if tx else ("tx_",)
+    if mode is not Mode.SEED:
+        absent += ("rx_seeded", "seed_")
     counters = {
-        name: 0
-        for name in Stats.__dataclass_fields__
-        if tx or not name.startswith("tx_")
+        name: 0 for name in Stats.__dataclass_fields__ if not name.startswith(absent)
     }
     return Lease(
         id=number,

@@ -48,6 +48,9 @@ FQ = (
     ("stats", "nest"),
     ("linger", "u32"),
     ("tx", "flag"),
+    ("level", "u32"),
+    ("level-reason", "u32"),
+    ("pinned", "u32"),
 )
 STATS = (
     ("pad", "pad"),
@@ -75,6 +78,11 @@ STATS = (
     ("tx-drop-stop", "uint"),
     ("tx-tap", "uint"),
     ("tx-full", "uint"),
+    ("rx-drop-no-descriptor", "uint"),
+    ("rx-seeded", "uint"),
+    ("seed-refused", "uint"),
+    ("seed-returned", "uint"),
+    ("seed-rewound", "uint"),
 )
 PORT = (
     ("ifindex", "u32"),
@@ -118,6 +126,23 @@ class Mode(NumberedEnum):
     """How the frames of a leased queue reach the guest."""
 
     COPY = "copy"
+    SEED = "seed"
+    """The hardware writes to the guest's own buffers where it can, else as COPY."""
+
+
+class SeedBar(NumberedEnum):
+    """Why a lease of mode seed copies."""
+
+    NONE = "none"
+    """It does not, but for single buffers that cannot be posted."""
+    LOG = "log"
+    """Writes to the guest's memory are logged, as when it migrates."""
+    IOMMU = "iommu"
+    """The guest's buffers are behind a virtual IOMMU."""
+    RING = "ring"
+    """The guest's ring is too small to spare descriptors."""
+    MEMLOCK = "memlock"
+    """The limit of locked memory of the guest's process is too low."""
 
 
 class FqState(NumberedEnum):

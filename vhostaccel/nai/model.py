@@ -14,8 +14,11 @@ from vhostaccel.nai.family import (
     FqState,
     Mode,
     NumberedEnum,
+    SeedBar,
     to_uint,
 )
+from vhostaccel.nai.seed import Seed
+from vhostaccel.nai.stats import Stats, is_optional
 
 E = TypeVar("E", bound=NumberedEnum)
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
@@ -52,51 +55,6 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
-    """Counters of a lease since it began [frames, where nothing else is said]."""
-
-    rx_packets: int
-    """Delivered to the guest."""
-    rx_bytes: int
-    """Delivered to the guest [B]."""
-    rx_drops: int
-    """Dropped after the hardware had delivered them: the sum of the rx_drop counters."""
-    rx_hw_drop_overruns: int | None
-    """Dropped by the hardware for want of a buffer; None where it cannot count."""
-    rx_drop_fault: int
-    rx_drop_oversize: int
-    rx_drop_error: int
-    rx_drop_descriptor: int
-    rx_drop_detach: int
-    irqs: int
-    """Interrupts of the queue."""
-    wakes: int
-    """Times the vhost worker was woken for it."""
-    starved: int
-    """Times the guest had no descriptor for a waiting frame."""
-    low_events: int
-    """Times the queue became low."""
-    empty_events: int
-    """Times the queue became empty."""
-    resets: int
-    """Times the port was down and came back with the lease held."""
-    tx_packets: int | None = None
-    """Sent by the queue; None, as all that follow, unless the lease sends."""
-    tx_bytes: int | None = None
-    """Sent by the queue [B]."""
-    tx_drops: int | None = None
-    """The guest's own, neither sent nor left to the tap: the sum of tx_drop counters."""
-    tx_drop_spoof: int | None = None
-    tx_drop_vlan: int | None = None
-    tx_drop_header: int | None = None
-    tx_drop_stop: int | None = None
-    tx_tap: int | None = None
-    """Left to the tap."""
-    tx_full: int | None = None
-    """Times a frame had to wait because the queue was full."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """A hardware frame queue that a virtqueue takes its frames from."""
 
@@ -122,6 +80,8 @@ class Lease:
     stats: Stats
     tx: bool = False
     """The guest's own frames for the wire go out by the queue."""
+    seed: Seed | None = None
+    """None in other modes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +161,7 @@ def lease_from(message: Any) -> Lease:
         congestion=_sure(Congestion, message, "congestion"),
         stats=_stats(_need(message, "stats")),
         tx=message.get_attr("tx") is not None,
+        seed=_seed(message),
     )
 
 
@@ -246,12 +207,21 @@ def mac_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
+def _seed(message: Any) -> Seed | None:
+    if message.get_attr("level") is None:
+        return None
+    return Seed(
+        level=_sure(Mode, message, "level"),
+        bar=_sure(SeedBar, message, "level_reason"),
+        pinned=_need(message, "pinned"),
+    )
+
+
 def _stats(message: Any) -> Stats:
     values: dict[str, Any] = {}
     for field in fields(Stats):
         wire = message.get_attr(_wire_name(field.name))
-        optional = field.name == "rx_hw_drop_overruns" or field.name.startswith("tx_")
-        if wire is None and not optional:
+        if wire is None and not is_optional(field.name):
             raise _differs(f"has no counter {_wire_name(field.name)}")
         values[field.name] = None if wire is None else to_uint(wire)
     return Stats(**values)

@@ -23,6 +23,10 @@ def _bypassed(what: str, instead: str) -> str:
 
 
 _RULES: tuple[tuple[str, str], ...] = (
+    (
+        r"cannot write to the guest's own buffers|DMA does not reach",
+        "`--mode copy` works with this port",
+    ),
     # Host policy, which an attach would bypass: only these yield to --force.
     (
         r"has qdisc",

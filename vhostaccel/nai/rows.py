@@ -10,8 +10,9 @@ from vhostaccel.nai.address import Domains
 from vhostaccel.nai.client import Nai
 from vhostaccel.nai.domain import Domain
 from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode
-from vhostaccel.nai.model import Client, Lease, Stats, shown_mode
+from vhostaccel.nai.model import Client, Lease, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
+from vhostaccel.nai.stats import Stats
 
 _PROC = Path("/proc")
 

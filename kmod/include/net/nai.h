@@ -41,6 +41,10 @@ struct netlink_ext_ack;
 #define NAI_CAP_CRC_STRIP	BIT(1)	/* frames come without FCS */
 #define NAI_CAP_HW_DROPS	BIT(2)	/* get_stats() can count hw_drop_overruns */
 #define NAI_CAP_TX		BIT(3)	/* queues send too: the tx_*() of the ops */
+/* Buffers of any length from rx_max_frame on, at any address: the hardware keeps
+ * to the length of each. Without it none of a guest's own can be posted.
+ */
+#define NAI_CAP_SEED		BIT(4)
 
 #define NAI_CAP_REQUIRED	(NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP)
 
@@ -66,17 +70,20 @@ struct nai_caps {
 
 /**
  * struct nai_rx_buf - a buffer for the hardware to fill
- * @dma: its address; rx_buf_len bytes are mapped
+ * @dma: its address; so many bytes are mapped as the hardware may write
+ * @len: that many; always rx_buf_len without NAI_CAP_SEED
  * @slot: the core's name of it, comes back in the completion
  */
 struct nai_rx_buf {
 	dma_addr_t dma;
+	u16 len;
 	u16 slot;
 };
 
 /* Flags of struct nai_rx_cpl and struct nai_frame. */
 #define NAI_RX_CSUM_OK		BIT(0)	/* L4 checksum verified by hardware */
 #define NAI_RX_ERR		BIT(1)	/* frame in error or not whole: discard */
+#define NAI_RX_SEEDED		BIT(2)	/* struct nai_frame: in a buffer of the client's */
 
 /**
  * struct nai_rx_cpl - a buffer that the hardware is done with
@@ -235,14 +242,48 @@ bool nai_port_has_fqs(const struct nai_port *port);
 
 /**
  * struct nai_frame - a received frame, good until nai_rx_consume() gives it back
- * @data: its first byte, in kernel memory
+ * @data: its first byte, in kernel memory; NULL with NAI_RX_SEEDED
  * @len: bytes from there on, without FCS
  * @flags: NAI_RX_*
+ * @seed: with NAI_RX_SEEDED, the client's name of the buffer it is in
  */
 struct nai_frame {
 	void *data;
 	u16 len;
 	u16 flags;
+	u16 seed;
+};
+
+/**
+ * struct nai_seed - a buffer of the guest's, for the hardware to write to
+ * @page: where it begins; the client holds it, and what follows is contiguous
+ * @offset: of its first byte, below PAGE_SIZE
+ * @len: bytes, rx_max_frame of the port or more
+ * @name: the client's, below the depth of the queue, and not in use
+ */
+struct nai_seed {
+	struct page *page;
+	u16 offset;
+	u16 len;
+	u16 name;
+};
+
+/**
+ * struct nai_seed_report - what the client has made of mode seed
+ * @level: the mode that it works in now
+ * @bar: why that is not seed
+ * @pinned: pages of the guest that it holds
+ * @refused: descriptors that could not be posted, which frames are copied to
+ * @returned: descriptors that went back unused, as the guest's to recycle
+ * @rewound: descriptors that went back as if they had never been taken
+ */
+struct nai_seed_report {
+	enum nai_mode level;
+	enum nai_seed_bar bar;
+	u32 pinned;
+	u64 refused;
+	u64 returned;
+	u64 rewound;
 };
 
 /**
@@ -262,9 +303,15 @@ struct nai_client_ops {
 		      struct netlink_ext_ack *extack);
 	/**
 	 * @detach: stop using it. Context as of @attach. After return the
-	 * client makes no nai_rx_*() or nai_tx_*() call on that queue.
+	 * client makes no nai_rx_*() or nai_tx_*() call on that queue, and it
+	 * has taken back every seed: the hardware was stopped before.
 	 */
 	void (*detach)(void *priv, struct nai_fq *fq);
+	/**
+	 * @revoke: take back every seed; the hardware is stopped, and goes on
+	 * with new ones. Context as of @attach. Only called for mode seed.
+	 */
+	void (*revoke)(void *priv, struct nai_fq *fq);
 	/**
 	 * @congestion: the stock of buffers changed its level. Called from
 	 * nai_rx_*() below, so with vq->mutex held; rx_lock is not.
@@ -355,6 +402,49 @@ void nai_tx_commit(struct nai_fq *fq, const struct nai_tx_head *head);
  * again a little later.
  */
 bool nai_tx_flush(struct nai_fq *fq);
+
+/* Mode seed: the hardware writes to the guest's own buffers. The answer never
+ * changes for a lease.
+ */
+bool nai_fq_takes_seeds(const struct nai_fq *fq);
+/* So many names there are for them, and so long are they at least and at most. */
+u16 nai_fq_depth(const struct nai_fq *fq);
+u16 nai_fq_seed_min(const struct nai_fq *fq);
+u16 nai_fq_seed_max(const struct nai_fq *fq);
+/* How many the hardware has room for now; none while it is stopped. */
+unsigned int nai_rx_room(struct nai_fq *fq);
+/* Post them. Returns how many were taken, from the first: all, or none if the
+ * queue was stopped meanwhile. They come back as frames, in the order in which
+ * the hardware fills them, or by nai_rx_revoke().
+ */
+unsigned int nai_rx_seed(struct nai_fq *fq, const struct nai_seed *seeds,
+			 unsigned int n);
+/* Post of the core's own buffers no more than @pool, beside the seeds. The stock
+ * is judged as if the queue could hold @reach buffers.
+ */
+void nai_rx_set_pool(struct nai_fq *fq, unsigned int pool, unsigned int reach);
+/* In @revoke and @detach: all seeds are the client's again. Frames that wait in
+ * some are dropped and counted.
+ */
+void nai_rx_revoke(struct nai_fq *fq);
+/* What is to be shown of it. */
+void nai_rx_report(struct nai_fq *fq, const struct nai_seed_report *report);
+
+/* Is @seq among the @n indices before @end? If all of @n different ones are, they
+ * are the last that were taken, without a hole, and can be given back as if they
+ * had not been.
+ */
+static inline bool nai_seed_is_last(u16 seq, unsigned int n, u16 end)
+{
+	return (u16)(end - 1 - seq) < n;
+}
+
+/* Around a change that no seed may outlive: memory, features. Between the two no
+ * seed is with the hardware, and no lease begins or ends. Context as of
+ * nai_client_register().
+ */
+void nai_client_hold(struct nai_client *client);
+void nai_client_resume(struct nai_client *client);
 
 /* Any context: a failure that the client cannot go on with. Detaches soon, the
  * tap takes over; counted and told with the reason.

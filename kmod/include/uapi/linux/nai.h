@@ -12,9 +12,32 @@
 /**
  * enum nai_mode - How the frames of a leased queue reach the guest.
  * @NAI_MODE_COPY: Polled by the vhost worker, one copy into the virtqueue.
+ * @NAI_MODE_SEED: The hardware writes to the guest's own buffers where it can,
+ *   else as copy.
  */
 enum nai_mode {
 	NAI_MODE_COPY,
+	NAI_MODE_SEED,
+};
+
+/**
+ * enum nai_seed_bar - Why a lease of mode seed copies for the time being, or
+ *   for good.
+ * @NAI_SEED_BAR_NONE: It does not, but for single buffers that cannot be
+ *   posted.
+ * @NAI_SEED_BAR_LOG: Writes to the guest's memory are logged, as when it
+ *   migrates.
+ * @NAI_SEED_BAR_IOMMU: The guest's buffers are behind a virtual IOMMU.
+ * @NAI_SEED_BAR_RING: The guest's ring is too small to spare descriptors.
+ * @NAI_SEED_BAR_MEMLOCK: The limit of locked memory of the guest's process is
+ *   too low.
+ */
+enum nai_seed_bar {
+	NAI_SEED_BAR_NONE,
+	NAI_SEED_BAR_LOG,
+	NAI_SEED_BAR_IOMMU,
+	NAI_SEED_BAR_RING,
+	NAI_SEED_BAR_MEMLOCK,
 };
 
 /**
@@ -78,6 +101,8 @@ enum nai_detach_reason {
  * @NAI_DROP_REASON_ERROR: The NIC marked the frame as in error.
  * @NAI_DROP_REASON_DESCRIPTOR: The guest's ring was not valid.
  * @NAI_DROP_REASON_DETACH: The frame waited when its lease ended.
+ * @NAI_DROP_REASON_NO_DESCRIPTOR: The hardware had every descriptor of the
+ *   guest's that was left.
  */
 enum nai_drop_reason {
 	NAI_DROP_REASON_FAULT,
@@ -85,6 +110,7 @@ enum nai_drop_reason {
 	NAI_DROP_REASON_ERROR,
 	NAI_DROP_REASON_DESCRIPTOR,
 	NAI_DROP_REASON_DETACH,
+	NAI_DROP_REASON_NO_DESCRIPTOR,
 };
 
 /**
@@ -122,6 +148,9 @@ enum {
 	NAI_A_FQ_STATS,
 	NAI_A_FQ_LINGER,
 	NAI_A_FQ_TX,
+	NAI_A_FQ_LEVEL,
+	NAI_A_FQ_LEVEL_REASON,
+	NAI_A_FQ_PINNED,
 
 	__NAI_A_FQ_MAX,
 	NAI_A_FQ_MAX = (__NAI_A_FQ_MAX - 1)
@@ -153,6 +182,11 @@ enum {
 	NAI_A_STATS_TX_DROP_STOP,
 	NAI_A_STATS_TX_TAP,
 	NAI_A_STATS_TX_FULL,
+	NAI_A_STATS_RX_DROP_NO_DESCRIPTOR,
+	NAI_A_STATS_RX_SEEDED,
+	NAI_A_STATS_SEED_REFUSED,
+	NAI_A_STATS_SEED_RETURNED,
+	NAI_A_STATS_SEED_REWOUND,
 
 	__NAI_A_STATS_MAX,
 	NAI_A_STATS_MAX = (__NAI_A_STATS_MAX - 1)
