@@ -26,6 +26,8 @@
  *   some         ?          not empty    itself: vhost_exceeds_weight() queued
  *   in error     ?          ?            guest's kick, should it mend its ring
  *   untranslated ?          ?            update of the IOTLB
+ *   any of these, with seeds out:        the interrupt too, and the guest's kick
+ *                                        for more of them
  *   no backend   ?          ?            the next backend; detach is on its way
  *
  * Without descriptors nothing else is armed: no frame could be delivered, and
@@ -36,11 +38,14 @@
  *
  * DOC: what needs no hook
  *
- * Guest memory is reached by vq->iov alone, translated for each frame under
- * vq->mutex. So a changed memory table or log, which vhost swaps under that
- * mutex, holds from the next frame on, and an IOTLB (VIRTIO_F_ACCESS_PLATFORM)
- * is as good as none. VHOST_RESET_OWNER stops both virtqueues first, as release
- * does. vhost_net_flush() waits for work and not for the timer: the timer owns
+ * In mode copy guest memory is reached by vq->iov alone, translated for each
+ * frame under vq->mutex. So a changed memory table or log, which vhost swaps
+ * under that mutex, holds from the next frame on, and an IOTLB
+ * (VIRTIO_F_ACCESS_PLATFORM) is as good as none. In mode seed (net_nai_seed.c)
+ * the hardware knows addresses of the guest's memory, so memory table and
+ * features change between vhost_nai_hold() and vhost_nai_resume().
+ * VHOST_RESET_OWNER stops both virtqueues first, as release does.
+ * vhost_net_flush() waits for work and not for the timer: the timer owns
  * nothing and its callback only queues work, which finds whatever backend there
  * is.
  */
@@ -57,6 +62,7 @@
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/netlink.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
@@ -66,6 +72,7 @@
 #include <net/nai.h>
 
 #include "net_nai_priv.h"
+#include "net_nai_seed.h"
 
 /* What a guest may negotiate. All that vhost-net offers, spelt out so that a
  * feature to come which changes the ring or the header is refused here until
@@ -96,6 +103,7 @@ struct vhost_nai_run {
 	int pkts;
 	size_t total_len;
 	bool delivered;		/* a frame of the frame queue */
+	bool tap_waits;		/* for descriptors: none for others before */
 };
 
 DEFINE_STATIC_KEY_FALSE(vhost_nai_key);
@@ -232,8 +240,16 @@ static bool vhost_nai_copy(struct vhost_net_virtqueue *nvq,
 }
 
 /* No descriptors, or not enough for this frame. */
-static unsigned int vhost_nai_rx_no_desc(struct vhost_virtqueue *vq)
+static unsigned int vhost_nai_rx_no_desc(struct vhost_nai *nai)
 {
+	struct vhost_virtqueue *vq = &vhost_nai_rx_vq(nai)->vq;
+
+	/* Frames behind it may be in descriptors that the guest waits for. */
+	if (nai->seeder && vhost_nai_seeder_is_out(nai->seeder)) {
+		vhost_nai_seeder_starved(nai->seeder);
+		nai_rx_drop(nai->fq, NAI_DROP_REASON_NO_DESCRIPTOR);
+		return VHOST_NAI_DONE;
+	}
 	if (unlikely(vhost_enable_notify(vq->dev, vq))) {
 		/* They have slipped one in. Whether it will do is for the next
 		 * look to say, and that look counts as work: a guest could do
@@ -277,9 +293,9 @@ static unsigned int vhost_nai_rx_fault(struct vhost_nai *nai, int heads)
 	return vhost_nai_rx_broken(nai, NAI_DROP_REASON_FAULT);
 }
 
-static unsigned int vhost_nai_rx_frame(struct vhost_nai *nai,
-				       const struct nai_frame *frame,
-				       struct vhost_nai_run *run)
+static unsigned int vhost_nai_rx_copied(struct vhost_nai *nai,
+					const struct nai_frame *frame,
+					struct vhost_nai_run *run)
 {
 	struct vhost_net_virtqueue *nvq = vhost_nai_rx_vq(nai);
 	size_t len = vhost_nai_hlen(nvq) + frame->len;
@@ -301,7 +317,7 @@ static unsigned int vhost_nai_rx_frame(struct vhost_nai *nai,
 	if (unlikely(heads < 0))
 		return vhost_nai_rx_broken(nai, NAI_DROP_REASON_DESCRIPTOR);
 	if (!heads)
-		return vhost_nai_rx_no_desc(vq);
+		return vhost_nai_rx_no_desc(nai);
 	if (unlikely(heads > UIO_MAXIOV)) {
 		/* The descriptors are with the ring again already. */
 		nai_rx_drop(nai->fq, NAI_DROP_REASON_OVERSIZE);
@@ -317,6 +333,19 @@ static unsigned int vhost_nai_rx_frame(struct vhost_nai *nai,
 		vhost_net_signal_used(nvq);
 	run->total_len += len;
 	return VHOST_NAI_DONE | VHOST_NAI_DELIVERED;
+}
+
+static unsigned int vhost_nai_rx_frame(struct vhost_nai *nai,
+				       const struct nai_frame *frame,
+				       struct vhost_nai_run *run)
+{
+	if (frame->flags & NAI_RX_SEEDED) {
+		run->total_len += vhost_nai_seeder_deliver(nai->seeder, frame);
+		return VHOST_NAI_DONE | VHOST_NAI_DELIVERED;
+	}
+	if (unlikely(run->tap_waits))
+		return vhost_nai_rx_no_desc(nai);
+	return vhost_nai_rx_copied(nai, frame, run);
 }
 
 /* Give the @n frames that wait to the guest, as far as it has descriptors. */
@@ -344,6 +373,8 @@ static unsigned int vhost_nai_rx_batch(struct vhost_nai *nai, unsigned int n,
 
 	if (done)
 		nai_rx_consume(nai->fq, done, delivered, bytes);
+	if (nai->seeder)
+		vhost_nai_seeder_report(nai->seeder);
 	if (delivered)
 		run->delivered = true;
 	return what;
@@ -357,6 +388,12 @@ static void vhost_nai_rx_idle(struct vhost_nai *nai, bool tap_empty)
 	struct vhost_virtqueue *vq = &vhost_nai_rx_vq(nai)->vq;
 
 	if (!tap_empty) {
+		vhost_poll_queue(&vq->poll);
+		return;
+	}
+	/* With more buffers to post the guest wakes the worker too. */
+	if (nai->seeder && vhost_enable_notify(vq->dev, vq)) {
+		vhost_disable_notify(vq->dev, vq);
 		vhost_poll_queue(&vq->poll);
 		return;
 	}
@@ -387,6 +424,8 @@ void vhost_nai_rx(struct vhost_net *net, bool tap_empty, int pkts,
 	lockdep_assert_held(&nvq->vq.mutex);
 
 	while (!(what & VHOST_NAI_STOP)) {
+		if (nai->seeder)
+			vhost_nai_seeder_refill(nai->seeder);
 		n = nai_rx_peek(nai->fq, nai->frames, NAI_RX_BATCH);
 		if (!n) {
 			vhost_nai_rx_idle(nai, tap_empty);
@@ -405,8 +444,30 @@ void vhost_nai_rx(struct vhost_net *net, bool tap_empty, int pkts,
 		vhost_nai_guest_saturated(nai->guest);
 }
 
+/* The tap waits for descriptors, with notification on. The guest may have to see
+ * first what is in those that the hardware had.
+ */
+static void vhost_nai_rx_seeded(struct vhost_nai *nai)
+{
+	struct vhost_nai_run run = { .tap_waits = true };
+	struct vhost_virtqueue *vq = &vhost_nai_rx_vq(nai)->vq;
+	unsigned int n, what = 0;
+
+	while (!(what & VHOST_NAI_STOP)) {
+		n = nai_rx_peek(nai->fq, nai->frames, NAI_RX_BATCH);
+		if (!n) {
+			if (nai_rx_idle(nai->fq))
+				vhost_poll_queue(&vq->poll);
+			break;
+		}
+		what = vhost_nai_rx_batch(nai, n, &run);
+	}
+	if (what & VHOST_NAI_STARVED)
+		nai_rx_starved(nai->fq);
+}
+
 /* The tap came first and there was no descriptor, so the frame queue will have
- * none either.
+ * none either, but for those that the hardware has.
  */
 void __vhost_nai_rx_starved(struct vhost_net_virtqueue *nvq)
 {
@@ -414,7 +475,9 @@ void __vhost_nai_rx_starved(struct vhost_net_virtqueue *nvq)
 
 	lockdep_assert_held(&nvq->vq.mutex);
 
-	if (nai_rx_peek(nai->fq, nai->frames, 1))
+	if (nai->seeder && vhost_nai_seeder_is_out(nai->seeder))
+		vhost_nai_rx_seeded(nai);
+	else if (nai_rx_peek(nai->fq, nai->frames, 1))
 		nai_rx_starved(nai->fq);
 }
 
@@ -491,6 +554,7 @@ static bool vhost_nai_wake(void *priv)
 }
 
 static int vhost_nai_use(struct vhost_nai *nai, struct nai_fq *fq,
+			 struct vhost_nai_seeder *seeder,
 			 struct netlink_ext_ack *extack)
 {
 	struct vhost_net_virtqueue *nvq = vhost_nai_rx_vq(nai);
@@ -508,6 +572,7 @@ static int vhost_nai_use(struct vhost_nai *nai, struct nai_fq *fq,
 		return -EOPNOTSUPP;
 	}
 	nai->fq = fq;
+	nai->seeder = seeder;
 	nai->level = NAI_CONGESTION_NORMAL;
 	nvq->nai = nai;
 	return 0;
@@ -518,17 +583,26 @@ static int vhost_nai_attach(void *priv, struct nai_fq *fq,
 {
 	struct vhost_nai *nai = priv;
 	struct vhost_virtqueue *vq = &vhost_nai_rx_vq(nai)->vq;
+	struct vhost_nai_seeder *seeder = NULL;
 	int err;
 
+	if (nai_fq_takes_seeds(fq)) {
+		seeder = vhost_nai_seeder_create(vhost_nai_rx_vq(nai), fq,
+						 nai->owner);
+		if (!seeder)
+			return -ENOMEM;
+	}
 	/* On before nvq->nai is set and off after it is cleared, so a run of
 	 * the worker sees one thing all along.
 	 */
 	static_branch_inc(&vhost_nai_key);
 	mutex_lock(&vq->mutex);
-	err = vhost_nai_use(nai, fq, extack);
+	err = vhost_nai_use(nai, fq, seeder, extack);
 	mutex_unlock(&vq->mutex);
 	if (err) {
 		static_branch_dec(&vhost_nai_key);
+		if (seeder)
+			vhost_nai_seeder_destroy(seeder);
 		return err;
 	}
 	if (nai_fq_sends(fq))
@@ -537,16 +611,29 @@ static int vhost_nai_attach(void *priv, struct nai_fq *fq,
 	return 0;
 }
 
+static void vhost_nai_revoke(void *priv, struct nai_fq *fq)
+{
+	struct vhost_nai *nai = priv;
+
+	vhost_nai_seeder_revoke(nai->seeder);
+}
+
 static void vhost_nai_detach(void *priv, struct nai_fq *fq)
 {
 	struct vhost_nai *nai = priv;
 	struct vhost_net_virtqueue *nvq = vhost_nai_rx_vq(nai);
+	struct vhost_nai_seeder *seeder = nai->seeder;
 
+	if (seeder)
+		vhost_nai_seeder_revoke(seeder);
 	mutex_lock(&nvq->vq.mutex);
 	nvq->nai = NULL;
 	nai->fq = NULL;
+	nai->seeder = NULL;
 	mutex_unlock(&nvq->vq.mutex);
 	vhost_nai_tx_use(nai, NULL);
+	if (seeder)
+		vhost_nai_seeder_destroy(seeder);
 	static_branch_dec(&vhost_nai_key);
 	/* The tap's poll is off if the last run left it to the frame queue. */
 	vhost_poll_queue(&nvq->vq.poll);
@@ -565,6 +652,7 @@ static const struct nai_client_ops vhost_nai_client_ops = {
 	.wake		= vhost_nai_wake,
 	.attach		= vhost_nai_attach,
 	.detach		= vhost_nai_detach,
+	.revoke		= vhost_nai_revoke,
 	.congestion	= vhost_nai_congestion,
 };
 
@@ -580,6 +668,7 @@ static struct vhost_nai *vhost_nai_alloc(struct vhost_net *n,
 		kfree(nai);
 		return NULL;
 	}
+	nai->owner = get_task_struct(current->group_leader);
 	nai->net = n;
 	nai->sock = sock;
 	hrtimer_init(&nai->tx_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
@@ -589,6 +678,7 @@ static struct vhost_nai *vhost_nai_alloc(struct vhost_net *n,
 
 static void vhost_nai_free(struct vhost_nai *nai)
 {
+	put_task_struct(nai->owner);
 	vhost_nai_guest_put(nai->guest);
 	kfree(nai);
 }
@@ -685,6 +775,36 @@ void vhost_nai_set_backend(struct vhost_net *n, unsigned int index,
 	vhost_nai_stop(n);
 	if (sock)
 		vhost_nai_register_tap(n, sock);
+}
+
+/**
+ * vhost_nai_hold - let the hardware know no address of the guest's memory
+ * @n: the device
+ *
+ * Until vhost_nai_resume(), for memory or features to change.
+ */
+void vhost_nai_hold(struct vhost_net *n)
+{
+	struct vhost_nai *nai = n->vqs[VHOST_NET_VQ_TX].nai;
+
+	lockdep_assert_held(&n->dev.mutex);
+
+	if (nai)
+		nai_client_hold(nai->client);
+}
+
+/**
+ * vhost_nai_resume - go on with the memory and features there are now
+ * @n: held
+ */
+void vhost_nai_resume(struct vhost_net *n)
+{
+	struct vhost_nai *nai = n->vqs[VHOST_NET_VQ_TX].nai;
+
+	lockdep_assert_held(&n->dev.mutex);
+
+	if (nai)
+		nai_client_resume(nai->client);
 }
 
 /**

@@ -43,6 +43,8 @@ DECLARE_STATIC_KEY_FALSE(vhost_nai_key);
 void vhost_nai_set_backend(struct vhost_net *n, unsigned int index,
 			   struct socket *sock);
 void vhost_nai_stop(struct vhost_net *n);
+void vhost_nai_hold(struct vhost_net *n);
+void vhost_nai_resume(struct vhost_net *n);
 /* Device mutex and vq mutex held. */
 void vhost_nai_features_changed(struct vhost_net_virtqueue *nvq);
 
@@ -113,6 +115,14 @@ static inline void vhost_nai_set_backend(struct vhost_net *n,
 }
 
 static inline void vhost_nai_stop(struct vhost_net *n)
+{
+}
+
+static inline void vhost_nai_hold(struct vhost_net *n)
+{
+}
+
+static inline void vhost_nai_resume(struct vhost_net *n)
 {
 }
 

@@ -11,6 +11,8 @@
 #include "net_nai.h"
 
 struct mm_struct;
+struct task_struct;
+struct vhost_nai_seeder;
 
 /* Devices of one guest. Its flood comes in by one of them and the answers go
  * out by another.
@@ -30,11 +32,13 @@ struct vhost_nai {
 	struct vhost_net *net;
 	struct socket *sock;	/* the backend when registered, only compared */
 	struct vhost_nai_guest *guest;
+	struct task_struct *owner;	/* the process that set the backend */
 	struct hrtimer tx_timer;
 
 	/* Under the receive virtqueue's mutex. */
 	struct nai_client *client;
 	struct nai_fq *fq;
+	struct vhost_nai_seeder *seeder;	/* NULL: not in mode seed */
 	enum nai_congestion level;
 	struct nai_frame frames[NAI_RX_BATCH];
 
