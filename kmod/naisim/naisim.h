@@ -17,8 +17,10 @@
 #define NAISIM_BUF_LEN		2048
 #define NAISIM_MAX_FRAME	VLAN_ETH_FRAME_LEN
 #define NAISIM_MAX_FQS		64
-/* What is written behind a frame, up to NAISIM_BUF_LEN. */
-#define NAISIM_CANARY		0xa5
+/* What is written behind a frame, up to the end of its buffer. Nobody else's, so
+ * that it shows wherever it should not be.
+ */
+#define NAISIM_CANARY		0x3c
 
 /* What can be made to go wrong; naisim_debugfs.c says what each does. */
 enum naisim_knob {
@@ -68,12 +70,14 @@ enum naisim_count {
 /**
  * struct naisim_desc - a descriptor of a queue's ring
  * @dma: of the buffer; the driver's until published
+ * @room: bytes of the buffer; as @dma
  * @slot: the core's name of the buffer
  * @len: of the frame; the engine's until completed
  * @flags: NAI_RX_*
  */
 struct naisim_desc {
 	dma_addr_t dma;
+	u16 room;
 	u16 slot;
 	u16 len;
 	u16 flags;
@@ -84,6 +88,7 @@ struct naisim_desc {
  * @pending: not done yet
  * @lied: fq_stop did not wait for it
  * @dma: where it goes
+ * @room: bytes there
  * @at: when it is due
  * @skb: the frame, or NULL if none came
  */
@@ -91,6 +96,7 @@ struct naisim_late {
 	bool pending;
 	bool lied;
 	dma_addr_t dma;
+	u16 room;
 	ktime_t at;
 	struct sk_buff *skb;
 };

@@ -6,8 +6,8 @@
  * DOC: what it writes
  *
  * A buffer is reached by its DMA address alone. The frame comes first, then
- * NAISIM_CANARY up to the length that the provider has declared, as hardware may
- * leave anything there; never more. Then the completion, then the interrupt, if
+ * NAISIM_CANARY up to the end of the buffer, as hardware may leave anything there;
+ * never more. Then the completion, then the interrupt, if
  * it is armed. Frames of one queue stay in order.
  *
  * DOC: locking
@@ -76,7 +76,7 @@ static void naisim_cable_wake(struct naisim *sim)
 
 /* Buffers */
 
-static void naisim_write(struct naisim *sim, dma_addr_t dma,
+static void naisim_write(struct naisim *sim, dma_addr_t dma, u16 room,
 			 const struct sk_buff *skb)
 {
 	u8 *buf = phys_to_virt(dma_to_phys(sim->nai.dma_dev, dma));
@@ -84,7 +84,7 @@ static void naisim_write(struct naisim *sim, dma_addr_t dma,
 
 	if (skb)
 		skb_copy_bits(skb, 0, buf, len);
-	memset(buf + len, NAISIM_CANARY, NAISIM_BUF_LEN - len);
+	memset(buf + len, NAISIM_CANARY, room - len);
 }
 
 /* Completions that are wrong, as often as they were asked for. */
@@ -163,7 +163,7 @@ static struct sk_buff *naisim_write_late(struct naisim_queue *queue)
 
 	lockdep_assert_held(&queue->lock);
 
-	naisim_write(sim, late->dma, skb);
+	naisim_write(sim, late->dma, late->room, skb);
 	naisim_count(sim, NAISIM_LATE_WRITES);
 	if (late->lied) {
 		/* The ring may be gone, or another. */
@@ -206,10 +206,12 @@ static void naisim_finish_late(struct naisim *sim)
 static enum naisim_count naisim_fill(struct naisim_queue *queue,
 				     const struct sk_buff *skb)
 {
+	const struct naisim_desc *desc;
 	u32 i = queue->head;
 
 	lockdep_assert_held(&queue->lock);
 
+	/* No buffer is shorter than this. */
 	if (skb->len > NAISIM_MAX_FRAME)
 		return NAISIM_FQ_TOO_LONG;
 	if (!queue->enabled)
@@ -219,7 +221,8 @@ static enum naisim_count naisim_fill(struct naisim_queue *queue,
 		atomic64_inc(&queue->drops);
 		return NAISIM_FQ_OVERRUNS;
 	}
-	naisim_write(queue->sim, queue->ring[i % NAISIM_DEPTH].dma, skb);
+	desc = &queue->ring[i % NAISIM_DEPTH];
+	naisim_write(queue->sim, desc->dma, desc->room, skb);
 	naisim_complete(queue, skb);
 	return NAISIM_FQ_FRAMES;
 }

@@ -69,7 +69,7 @@ static void naisim_set_caps(struct naisim *sim)
 	struct nai_caps *caps = &sim->nai.caps;
 
 	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS |
-		      NAI_CAP_TX;
+		      NAI_CAP_TX | NAI_CAP_SEED;
 	caps->max_fqs = sim->nr_queues;
 	caps->rx_depth = NAISIM_DEPTH;
 	caps->rx_buf_len = NAISIM_BUF_LEN;

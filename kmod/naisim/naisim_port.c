@@ -69,6 +69,7 @@ static unsigned int naisim_rx_post(struct nai_fq *fq,
 			break;
 		desc = &queue->ring[queue->next_to_use++ % NAISIM_DEPTH];
 		desc->dma = bufs[done].dma;
+		desc->room = bufs[done].len;
 		desc->slot = bufs[done].slot;
 	}
 	return done;
@@ -149,6 +150,7 @@ static void naisim_begin_late(struct naisim_queue *queue)
 	if (!delay || late->pending || queue->head == tail)
 		return;
 	late->dma = queue->ring[queue->head % NAISIM_DEPTH].dma;
+	late->room = queue->ring[queue->head % NAISIM_DEPTH].room;
 	late->at = ktime_add_us(ktime_get(), delay);
 	late->lied = false;
 	WRITE_ONCE(late->pending, true);

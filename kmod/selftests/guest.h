@@ -28,7 +28,8 @@
  * that the host may write lies a page that it must not.
  *
  *	rings	descriptors, available and used rings of both queues
- *	rx	for each descriptor a guard page, then one that ends with its buffer
+ *	rx	for each descriptor a guard page, then one that ends with its buffer,
+ *		or both a little earlier
  *	tx	as rx
  *	gap	in the file and in no region of the memory table
  */
@@ -40,9 +41,14 @@
 #define MEM_TX		(MEM_RX + MEM_BUF_PAGES * PAGE)
 #define MEM_GAP		(MEM_TX + MEM_BUF_PAGES * PAGE)
 #define MEM_SIZE	(MEM_GAP + MEM_GAP_PAGES * PAGE)
+#define RX_SIZE		(MEM_TX - MEM_RX)
+#define HUGE_SIZE	(512 * PAGE)
+#define MEM_FILE	((MEM_SIZE + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE)
 /* Where the guest believes its memory to be. */
 #define GPA_BASE	0x40000000ull
 #define CANARY		0xa5
+/* So much around a buffer is looked at with each frame. */
+#define NEAR		256
 
 enum { RX, TX, QUEUES };
 
@@ -64,6 +70,7 @@ struct queue {
 	unsigned int with_host;
 	enum head_owner owner[RING_MAX];
 	bool unpainted[RING_MAX];	/* holds what an earlier frame left */
+	unsigned int again[RING_MAX];	/* times offered while with the host */
 	bool on;		/* has a backend */
 };
 
@@ -87,6 +94,7 @@ struct counts {
 	__u64 valid;		/* marked as verified by the hardware */
 	__u64 bytes;
 	__u64 reordered;
+	__u64 returned;		/* buffers that came back unused */
 	__u64 tx;
 	__u64 no_tx_room;
 	__u64 kicks;
@@ -106,11 +114,15 @@ struct guest {
 	unsigned int port;	/* ifindex, 0: never attach by itself */
 	unsigned int num;
 	unsigned int buf_len;
+	unsigned int behind;	/* from the end of a buffer to that of its page */
 	__u64 features;
 	bool echo;
 	bool vhost_header;
 	bool force;
 	bool tx;		/* a lease is to send */
+	bool seeded;		/* the hardware writes to the buffers */
+	bool huge;		/* memory of huge pages */
+	long memlock;		/* that the process may lock, -1: any */
 
 	int vhost, tap, mem;
 	unsigned int tap_ifindex;
@@ -158,6 +170,8 @@ int guest_attach(struct guest *g);
 /* guest_ring.c: what a driver does */
 void ring_init(struct guest *g, struct queue *q);
 void ring_fill(struct guest *g, struct queue *q);
+void ring_fill_again(struct guest *g, struct queue *q, unsigned int n);
+void ring_skip(struct guest *g, struct queue *q);
 void ring_reset(struct guest *g, struct queue *q);
 __u8 *ring_room(struct guest *g, struct queue *q, unsigned int *head);
 void ring_send(struct guest *g, struct queue *q, unsigned int head, size_t len);
@@ -172,6 +186,8 @@ bool guest_drain(struct guest *g, __u64 us);
 
 /* guest_ops.c: what is done to a guest that works */
 void op_toggle(struct guest *g, unsigned long n);
+void op_move(struct guest *g, unsigned long n);
+void op_discard(struct guest *g, unsigned long n);
 void op_memory(struct guest *g, unsigned long n);
 void op_features(struct guest *g, unsigned long n);
 void op_owner(struct guest *g, unsigned long n);

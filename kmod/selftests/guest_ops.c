@@ -19,7 +19,6 @@
 
 /* Old mappings that are watched for a late write, before they go. */
 #define STALE_MAPS	8
-#define RX_SIZE		(MEM_TX - MEM_RX)
 #define DRAIN_US	20000000
 #define LOG_US		20000
 
@@ -37,10 +36,40 @@ static void run_a_little(struct guest *g)
 	guest_run(g, random() % (1 << random() % 12));
 }
 
+/* No canary: the hardware's may be the same. */
+#define WATCHED		0x5a
+#define WATCH_US	3000
+
+static void paint(struct guest *g, __u8 with)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->num; i++)
+		memset(buf_of(g, &g->q[RX], i), with, g->buf_len);
+}
+
+/* From now on nobody may write to any buffer, also not to one in the ring. */
+static void watch(struct guest *g)
+{
+	const __u8 *buf;
+	unsigned int i;
+
+	paint(g, WATCHED);
+	usleep(random() % WATCH_US);
+	for (i = 0; i < g->num; i++) {
+		buf = buf_of(g, &g->q[RX], i);
+		g->faults.stale += *buf != WATCHED ||
+				   memcmp(buf, buf + 1, g->buf_len - 1);
+	}
+	paint(g, CANARY);
+}
+
 static void stop(struct guest *g, struct queue *q)
 {
 	must(guest_set_backend(g, q, false), "backend off");
 	ring_check_stopped(g, q);
+	if (g->seeded && q->index == RX)
+		watch(g);
 }
 
 static void go(struct guest *g, struct queue *q)
@@ -124,6 +153,55 @@ void op_memory(struct guest *g, unsigned long n)
 	for (i = 0; i < STALE_MAPS; i++)
 		if (stale[i])
 			drop_stale(g, stale[i]);
+}
+
+/* Pages of buffers that the guest has, given up and taken anew, as a balloon does. */
+void op_discard(struct guest *g, unsigned long n)
+{
+	struct queue *q = &g->q[RX];
+	unsigned int i;
+	__u8 *page;
+
+	while (n--) {
+		g->stalled = true;
+		run_a_little(g);
+		for (i = 0; i < q->num; i++) {
+			if (q->owner[i] != HEAD_GUEST)
+				continue;
+			page = buf_of(g, q, i) + g->buf_len - PAGE;
+			if (fallocate(g->mem, FALLOC_FL_PUNCH_HOLE |
+				      FALLOC_FL_KEEP_SIZE, page - g->base, PAGE))
+				die("punch hole");
+			memset(page, CANARY, PAGE);
+		}
+		g->stalled = false;
+		run_a_little(g);
+	}
+}
+
+/* Other memory altogether. Whoever knows where it was is not to write there. */
+void op_move(struct guest *g, unsigned long n)
+{
+	__u8 *old;
+
+	while (n--) {
+		run_a_little(g);
+		guest_serve(g);
+		old = g->rx;
+		g->rx = mmap(NULL, RX_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (g->rx == MAP_FAILED)
+			die("other memory");
+		memset(g->rx, CANARY, RX_SIZE);
+		must(guest_set_memory(g), "VHOST_SET_MEM_TABLE");
+		/* What came meanwhile may be in either. */
+		ring_skip(g, &g->q[RX]);
+		memset(old, WATCHED, RX_SIZE);
+		guest_run(g, random() % WATCH_US);
+		g->faults.stale += *old != WATCHED ||
+				   memcmp(old, old + 1, RX_SIZE - 1);
+		munmap(old, RX_SIZE);
+	}
 }
 
 /*

@@ -37,10 +37,10 @@ static __u8 *page_of(const struct guest *g, const struct queue *q,
 	return part + (2 * i + 1) * PAGE;
 }
 
-/* A buffer ends with its page; what follows is a guard. */
+/* A buffer ends with its page, if not moved; what follows is a guard. */
 __u8 *buf_of(const struct guest *g, const struct queue *q, unsigned int i)
 {
-	return page_of(g, q, i) + PAGE - g->buf_len;
+	return page_of(g, q, i) + PAGE - g->behind - g->buf_len;
 }
 
 static __u64 gpa_of(const struct guest *g, const struct queue *q,
@@ -48,7 +48,7 @@ static __u64 gpa_of(const struct guest *g, const struct queue *q,
 {
 	__u64 part = q->index == RX ? MEM_RX : MEM_TX;
 
-	return GPA_BASE + part + (2 * i + 2) * PAGE - g->buf_len;
+	return GPA_BASE + part + (2 * i + 2) * PAGE - g->behind - g->buf_len;
 }
 
 static bool all_canary(const __u8 *at, size_t n)
@@ -56,17 +56,28 @@ static bool all_canary(const __u8 *at, size_t n)
 	return !n || (*at == CANARY && !memcmp(at, at + 1, n - 1));
 }
 
+/* All from the buffer before, or the begin, to this one, or the end. */
+static bool gap_is_whole(const struct guest *g, const struct queue *q,
+			 unsigned int i)
+{
+	__u8 *part = page_of(g, q, 0) - PAGE, *from = part;
+	__u8 *to = part + RX_SIZE;
+
+	if (i)
+		from = buf_of(g, q, i - 1) + g->buf_len;
+	if (i < RING_MAX)
+		to = buf_of(g, q, i);
+	return all_canary(from, to - from);
+}
+
 void guest_check_guards(struct guest *g)
 {
-	unsigned int i, part;
-	__u8 *at;
+	struct queue *q;
+	unsigned int i;
 
-	for (part = 0; part < QUEUES; part++) {
-		at = part == RX ? g->rx : g->base + MEM_TX;
+	for (q = g->q; q < g->q + QUEUES; q++)
 		for (i = 0; i <= RING_MAX; i++)
-			g->faults.canary += !all_canary(at + 2 * i * PAGE,
-							PAGE);
-	}
+			g->faults.canary += !gap_is_whole(g, q, i);
 	g->faults.canary += !all_canary(g->base + MEM_GAP,
 					MEM_GAP_PAGES * PAGE);
 }
@@ -91,6 +102,7 @@ void ring_reset(struct guest *g, struct queue *q)
 	memset(q->avail, 0, sizeof(*q->avail) + 2 * (q->num + 1));
 	memset(q->used, 0, sizeof(*q->used) + 8 * q->num + 2);
 	memset(q->owner, 0, sizeof(q->owner));
+	memset(q->again, 0, sizeof(q->again));
 	q->avail_idx = 0;
 	q->last_used = 0;
 	q->with_host = 0;
@@ -140,6 +152,22 @@ void ring_fill(struct guest *g, struct queue *q)
 	ring_publish(g, q, old);
 }
 
+/* Buffers that the host has, once more, as no driver does. */
+void ring_fill_again(struct guest *g, struct queue *q, unsigned int n)
+{
+	__u16 old = q->avail_idx;
+	unsigned int i;
+
+	for (i = 0; i < q->num && n; i++) {
+		if (q->owner[i] != HEAD_HOST)
+			continue;
+		q->again[i]++;
+		give(q, i);
+		n--;
+	}
+	ring_publish(g, q, old);
+}
+
 /* Return: a buffer that the guest may fill and send, or NULL. */
 __u8 *ring_room(struct guest *g, struct queue *q, unsigned int *head)
 {
@@ -168,8 +196,11 @@ static bool take(struct guest *g, struct queue *q, __u32 head)
 		g->faults.double_head++;
 		return false;
 	}
-	q->owner[head] = HEAD_GUEST;
 	q->with_host--;
+	if (q->again[head])
+		q->again[head]--;
+	else
+		q->owner[head] = HEAD_GUEST;
 	return true;
 }
 
@@ -177,7 +208,7 @@ static bool take(struct guest *g, struct queue *q, __u32 head)
 void ring_check_stopped(struct guest *g, struct queue *q)
 {
 	__u16 base = guest_get_base(g, q);
-	bool listed[RING_MAX] = {};
+	unsigned int listed[RING_MAX] = {};
 	__u16 i, head;
 
 	if (base != __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE))
@@ -187,9 +218,9 @@ void ring_check_stopped(struct guest *g, struct queue *q)
 		g->faults.lost_head++;
 	for (i = base; i != q->avail_idx; i++) {
 		head = q->avail->ring[i % q->num];
-		if (listed[head] || q->owner[head] != HEAD_HOST)
+		if (q->owner[head] != HEAD_HOST ||
+		    listed[head]++ > q->again[head])
 			g->faults.double_head++;
-		listed[head] = true;
 	}
 }
 
@@ -263,18 +294,20 @@ static void answer(struct guest *g, const __u8 *data, size_t len)
 	g->counts.tx++;
 }
 
-/* Around what was written: the page before the buffer, and what is left of it. */
+/* Around what was written: what is left of the buffer, and before and behind it. */
 static void check_around(struct guest *g, struct queue *q, unsigned int head,
 			 __u32 written)
 {
-	__u8 *page = page_of(g, q, head), *buf = buf_of(g, q, head);
+	__u8 *buf = buf_of(g, q, head), *end = buf + g->buf_len;
 
-	if (!all_canary(page, buf - page) ||
-	    !all_canary(buf + written, g->buf_len - written))
+	if (!all_canary(buf - NEAR, NEAR) || !all_canary(end, NEAR))
+		g->faults.canary++;
+	/* In it is what the hardware leaves behind a frame. */
+	if (!g->seeded && !all_canary(buf + written, g->buf_len - written))
 		g->faults.canary++;
 	if (random() % GUARD_SAMPLE)
 		return;
-	if (!all_canary(page - PAGE, PAGE) || !all_canary(page + PAGE, PAGE))
+	if (!gap_is_whole(g, q, head) || !gap_is_whole(g, q, head + 1))
 		g->faults.canary++;
 }
 
@@ -306,6 +339,19 @@ static bool header_is_sane(const struct guest *g,
 	return h->num_buffers >= 1 && h->num_buffers <= g->num;
 }
 
+/* Take back what is used by now, whatever is in it. */
+void ring_skip(struct guest *g, struct queue *q)
+{
+	__u16 used = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
+	__u32 head;
+
+	while (q->last_used != used) {
+		head = q->used->ring[q->last_used++ % q->num].id;
+		if (take(g, q, head))
+			repaint(g, q, head);
+	}
+}
+
 /* Return: the used entries that the frame takes, 0 if they are not all there. */
 static unsigned int receive(struct guest *g, struct queue *q, __u16 there)
 {
@@ -320,6 +366,11 @@ static unsigned int receive(struct guest *g, struct queue *q, __u16 there)
 		part = q->used->ring[(__u16)(q->last_used + i) % q->num].len;
 		if (!take(g, q, head))
 			return 1;
+		if (!i && !part && g->seeded) {
+			g->counts.returned++;
+			repaint(g, q, head);
+			return 1;
+		}
 		if (part > g->buf_len || len + part > sizeof(data) ||
 		    (!i && part < hlen)) {
 			g->faults.bad_len++;

@@ -2,6 +2,7 @@
 /* What QEMU does for a guest: tap, memory table, rings, backends, a lease. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdint.h>
@@ -10,6 +11,8 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,16 +94,37 @@ static void open_queue(struct guest *g, struct queue *q, unsigned int index)
 		die("eventfd");
 }
 
+/* As a process without CAP_IPC_LOCK, which the limit does not bind. */
+static void limit_memlock(long bytes)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct rlimit limit = { bytes, bytes };
+	struct __user_cap_data_struct caps[2];
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		die("RLIMIT_MEMLOCK");
+	if (syscall(__NR_capget, &head, caps))
+		die("capget");
+	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	if (syscall(__NR_capset, &head, caps))
+		die("capset");
+}
+
 void guest_open(struct guest *g)
 {
 	unsigned int i;
 
+	if (g->memlock >= 0)
+		limit_memlock(g->memlock);
 	g->vhost = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (g->vhost < 0)
 		die("/dev/vhost-net");
 	open_tap(g);
-	g->mem = memfd_create("guest", MFD_CLOEXEC);
-	if (g->mem < 0 || ftruncate(g->mem, MEM_SIZE))
+	g->mem = memfd_create("guest", MFD_CLOEXEC |
+			      (g->huge ? MFD_HUGETLB : 0));
+	if (g->mem < 0 || ftruncate(g->mem, MEM_FILE))
 		die("memfd");
 	guest_map(g);
 	memset(g->base, 0, MEM_RX);
@@ -276,6 +300,8 @@ int guest_attach(struct guest *g)
 	/* Now and then the queue outlives the guest, until that goes on. */
 	if (!(random() % 4))
 		nai_attach_req_set_linger(req, 1 + random() % 2);
+	if (g->seeded)
+		nai_attach_req_set_mode(req, NAI_MODE_SEED);
 	rsp = nai_attach(g->ys, req);
 	nai_attach_req_free(req);
 	if (!rsp) {

@@ -55,6 +55,18 @@ def fuzz_sending(cfg):
     _fuzz(cfg, "--tx", seed=SEED + 2)
 
 
+def fuzz_seeded(cfg):
+    """The same with the guest's own buffers posted to the hardware."""
+    cfg.need_sim()
+    _fuzz(cfg, "--seeded", seed=SEED + 1000)
+
+
+def fuzz_seeded_mergeable(cfg):
+    """The same, and each buffer just long enough, or not if it was moved."""
+    cfg.need_sim()
+    _fuzz(cfg, "--seeded", "--mergeable", "--buffer", 1530, seed=SEED + 1001)
+
+
 def fuzz_and_reset(cfg):
     """The same while the port is reset again and again."""
     cfg.setup()
@@ -89,8 +101,8 @@ def fuzz_and_kill(cfg):
 def main():
     cfg = NaiEnv(__file__)
     ksft_pr(f"KSFT_FUZZ_SEED={SEED} repeats this run")
-    ksft_run([fuzz, fuzz_mergeable, fuzz_sending, fuzz_and_reset, fuzz_and_kill],
-             args=(cfg, ))
+    ksft_run([fuzz, fuzz_mergeable, fuzz_sending, fuzz_seeded,
+              fuzz_seeded_mergeable, fuzz_and_reset, fuzz_and_kill], args=(cfg, ))
     ksft_exit()
 
 

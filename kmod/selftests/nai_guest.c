@@ -30,6 +30,10 @@ static const struct option options[] = {
 	{ "force", no_argument, NULL, 'f' },
 	{ "tx", no_argument, NULL, 'T' },
 	{ "peer", required_argument, NULL, 'P' },
+	{ "seeded", no_argument, NULL, 'S' },
+	{ "behind", required_argument, NULL, 'B' },
+	{ "huge", no_argument, NULL, 'h' },
+	{ "memlock", required_argument, NULL, 'l' },
 	{}
 };
 
@@ -94,12 +98,25 @@ static void parse(struct guest *g, int argc, char **argv)
 		case 'T':
 			g->tx = true;
 			break;
+		case 'S':
+			g->seeded = true;
+			break;
+		case 'B':
+			g->behind = atoi(optarg);
+			break;
+		case 'h':
+			g->huge = true;
+			break;
+		case 'l':
+			g->memlock = atol(optarg);
+			break;
 		default:
 			usage();
 		}
 	}
 	if (!*g->tap_name || !g->num || g->num > RING_MAX ||
-	    g->num & (g->num - 1) || !g->buf_len || g->buf_len > BUF_MAX)
+	    g->num & (g->num - 1) || !g->buf_len || g->buf_len > BUF_MAX ||
+	    g->buf_len + g->behind + NEAR > 2 * PAGE)
 		usage();
 }
 
@@ -126,6 +143,7 @@ static void print_accounts(const struct guest *g)
 	put("valid", g->counts.valid);
 	put("bytes", g->counts.bytes);
 	put("reordered", g->counts.reordered);
+	put("returned", g->counts.returned);
 	put("tx", g->counts.tx);
 	put("no_tx_room", g->counts.no_tx_room);
 	put("kicks", g->counts.kicks);
@@ -173,6 +191,11 @@ static void step(struct guest *g, unsigned long ignored)
 	g->stalled = true;
 }
 
+static void again(struct guest *g, unsigned long n)
+{
+	ring_fill_again(g, &g->q[RX], n);
+}
+
 static void check(struct guest *g, unsigned long ignored)
 {
 	guest_serve(g);
@@ -188,8 +211,11 @@ static const struct {
 	{ "echo", set_echo },
 	{ "kick", kick },
 	{ "step", step },
+	{ "again", again },
 	{ "toggle", op_toggle },
 	{ "memory", op_memory },
+	{ "move", op_move },
+	{ "discard", op_discard },
 	{ "features", op_features },
 	{ "owner", op_owner },
 	{ "readonly", op_readonly },
@@ -258,6 +284,7 @@ int main(int argc, char **argv)
 		.num = RING_MAX,
 		.buf_len = 2048,
 		.features = 1ull << VIRTIO_F_VERSION_1,
+		.memlock = -1,
 	};
 	char line[80];
 

@@ -81,7 +81,7 @@ def test_the_makefile_tells_which_programs_there_are():
     assert "attach.py" in found
     assert all((folder / name).is_file() for name in found)
     scripts = {path.name for path in folder.glob("*.py")}
-    assert scripts - set(found) == {"nai_env.py"}
+    assert scripts - set(found) == {"nai_env.py", "nai_seeds.py"}
 
 
 def test_an_outcome_goes_into_json():
