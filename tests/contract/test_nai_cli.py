@@ -133,6 +133,13 @@ def test_list_shows_every_vhost_tap_and_the_ports(run):
     assert ports == "ports that lend frame queues: eth0 (igb, 0 of 7 leased)"
 
 
+def test_list_shows_how_mode_seed_works_and_what_it_holds(run):
+    run("attach", "nfv0:1", "--mode", "seed", "--tx")
+    assert "seed-tx, 960 KiB pinned" in run("list")
+    lease = json.loads(run("list", "--json"))["guests"][1]["lease"]
+    assert lease["seed"] == {"level": "seed", "bar": "none", "pinned": 983040}
+
+
 def test_list_speaks_json(run):
     run("attach", "nfv0:1")
     plain = json.loads(run("list", "--json"))

@@ -187,7 +187,7 @@ def test_a_lease_of_mode_seed_tells_how_it_works_and_what_it_holds():
     seeded = (u32(19, 1), u32(20, 0), u32(21, 983040))
     wire = Wire(answer(3, *lease_attributes(counters(*OF_SEED)), *seeded))
     (lease,) = KernelNai(lambda: wire).leases()
-    assert str(lease.seed) == "seed, 960 KiB pinned"
+    assert str(lease.seed) == "960 KiB pinned"
     assert (lease.stats.rx_seeded, lease.stats.seed_rewound) == (27, 30)
 
 
@@ -195,7 +195,7 @@ def test_a_lease_of_mode_seed_that_copies_says_why():
     copies = (u32(19, 0), u32(20, 4), u32(21, 0))
     wire = Wire(answer(3, *lease_attributes(counters(*OF_SEED)), *copies))
     (lease,) = KernelNai(lambda: wire).leases()
-    assert str(lease.seed) == "seed: copies (memlock)"
+    assert str(lease.seed) == "copies (memlock)"
 
 
 def test_hardware_that_cannot_count_drops_has_none_of_them():

@@ -19,7 +19,7 @@ from vhostaccel.nai.address import Target, resolve
 from vhostaccel.nai.client import KernelNai, Nai
 from vhostaccel.nai.domain import WishMode
 from vhostaccel.nai.domains import running_domains
-from vhostaccel.nai.family import FqState
+from vhostaccel.nai.family import FqState, Mode
 from vhostaccel.nai.lease import give_back, take
 from vhostaccel.nai.model import Attached, Port, mac_bytes, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
@@ -33,21 +33,20 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--port", help="NIC port [the only one in the tap's bridge that can].")
 @click.option(
     "--mode",
-    type=click.Choice([mode.value for mode in WishMode]),
+    type=click.Choice([*(mode.value for mode in WishMode), Mode.SEED.value]),
     default=WishMode.COPY.value,
     show_default=True,
-    help="copy: a queue of the NIC; xdp: the tap, with early drop at the NIC; auto: "
-    "copy, else xdp, else the tap, and say why nothing better.",
+    help="copy: a queue of the NIC; seed: one that writes to the guest's own memory; "
+    "xdp: the tap, with early drop at the NIC; auto: copy, else xdp, else the tap, and "
+    "say why nothing better.",
 )
 @click.option("--mac", help="The guest's address [as libvirt knows it].")
 @click.option(
     "--queue", type=click.IntRange(min=0), default=0, help="Queue of the tap [0]."
 )
-@click.option("--force", is_flag=True, help="copy: bypass host policy on the tap.")
+@click.option("--force", is_flag=True, help="Not xdp: bypass host policy on the tap.")
 @click.option(
-    "--tx",
-    is_flag=True,
-    help="copy, not auto: the guest's own frames go by the queue too.",
+    "--tx", is_flag=True, help="copy, seed: its own frames go by the queue too."
 )
 @click.option("--always", is_flag=True, help="xdp: also where CPUs have time left.")
 @_JSON
@@ -90,6 +89,7 @@ def attach(
                 mac=mac,
                 force=force,
                 tx=tx,
+                mode=Mode(mode),
             )
             _say_leased(nai, found, leased, tx=tx, as_json=as_json)
 
@@ -272,7 +272,7 @@ def _cells(row: Row, mode: str) -> tuple[str, ...]:
     return (
         row.name,
         tap,
-        mode,
+        mode if lease.seed is None else f"{mode}, {lease.seed}",
         f"{lease.port}/{lease.queue}",
         lease.stock,
         f"{stats.rx_packets:,}",

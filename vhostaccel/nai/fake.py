@@ -10,7 +10,7 @@ from dataclasses import replace
 from pyroute2.netlink.exceptions import NetlinkError
 
 from vhostaccel.closing import Closing
-from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode
+from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode, SeedBar
 from vhostaccel.nai.model import (
     Attached,
     Client,
@@ -20,6 +20,7 @@ from vhostaccel.nai.model import (
     Port,
 )
 from vhostaccel.nai.refusals import refused
+from vhostaccel.nai.seed import Seed
 from vhostaccel.nai.stats import Stats
 
 
@@ -157,6 +158,7 @@ class FakeNai(Closing):
         )
 
 
+_SEED = Seed(level=Mode.SEED, bar=SeedBar.NONE, pinned=240 * 4096)
 _NO_BACKEND = "no vhost backend is set for this queue of the tap"
 
 
@@ -185,4 +187,5 @@ def _lease(
         high=256,
         stats=Stats(**counters),
         tx=tx,
+        seed=_SEED if mode is Mode.SEED else None,
     )

@@ -4,6 +4,7 @@
 from vhostaccel.errors import NaiError, UsageError
 from vhostaccel.nai.address import Target, address_of, ifindex_of
 from vhostaccel.nai.client import Nai
+from vhostaccel.nai.family import Mode
 from vhostaccel.nai.model import Attached
 from vhostaccel.nai.netdevs import Netdevs
 
@@ -58,8 +59,9 @@ def take(
     mac: str | None = None,
     force: bool = False,
     tx: bool = False,
+    mode: Mode = Mode.COPY,
 ) -> tuple[str, Attached]:
-    """Attach a virtual NIC in mode copy; return the port's name and the lease.
+    """Attach a virtual NIC; return the port's name and the lease.
 
     Args:
         nai: the kernel's side.
@@ -70,6 +72,7 @@ def take(
         mac: the guest's address, or None for the one that libvirt knows.
         force: even though host policy is bypassed.
         tx: the guest's own frames for the wire go out by the queue too.
+        mode: how its frames reach the guest.
 
     Raises:
         NoPortError: If no port was named and none lends queues.
@@ -83,6 +86,7 @@ def take(
         tap_queue=queue,
         port_ifindex=ifindex_of(netdevs, name),
         mac=address,
+        mode=mode,
         force=force,
         linger_s=LINGER_S,
         tx=tx,

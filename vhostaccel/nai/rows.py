@@ -12,6 +12,7 @@ from vhostaccel.nai.domain import Domain
 from vhostaccel.nai.family import Congestion, DetachReason, FqState, Mode
 from vhostaccel.nai.model import Client, Lease, shown_mode
 from vhostaccel.nai.netdevs import Netdevs
+from vhostaccel.nai.seed import Seed
 from vhostaccel.nai.stats import Stats
 
 _PROC = Path("/proc")
@@ -36,6 +37,8 @@ class LeaseRow:
     stats: Stats
     tx: bool
     """The guest's own frames for the wire go out by the queue."""
+    seed: Seed | None = None
+    """None but in mode seed."""
 
     @property
     def stock(self) -> str:
@@ -140,6 +143,7 @@ def _lease(
         posted=lease.posted,
         stats=lease.stats,
         tx=lease.tx,
+        seed=lease.seed,
     )
 
 

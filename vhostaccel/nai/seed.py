@@ -18,7 +18,7 @@ class Seed:
     """Memory of the guest that the lease holds now [B]."""
 
     def __str__(self) -> str:
-        """Return ``seed, 960 KiB pinned``, or ``seed: copies (log)``."""
+        """Return ``960 KiB pinned``, or ``copies (log)``."""
         if self.level is not Mode.SEED:
-            return f"seed: copies ({self.bar.value})"
-        return f"seed, {self.pinned // 1024} KiB pinned"
+            return f"copies ({self.bar.value})"
+        return f"{self.pinned // 1024} KiB pinned"
