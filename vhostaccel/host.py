@@ -47,6 +47,9 @@ class Host(Protocol):
     def watched(self) -> Liveness:
         """Stop to watch, and return what was seen."""
 
+    def last_words(self, guest: str) -> str:
+        """Return the end of what a guest has printed on its console."""
+
     def derailed(self) -> tuple[str, ...]:
         """Return the names of the guests whose registers an emulated host has lost."""
 
@@ -97,6 +100,10 @@ class RemoteHost:
         """As `LocalHost.watched`."""
         return from_plain(Liveness, self._channel.call("watched"))
 
+    def last_words(self, guest: str) -> str:
+        """As `LocalHost.last_words`."""
+        return str(self._channel.call("last_words", guest=guest))
+
     def derailed(self) -> tuple[str, ...]:
         """As `LocalHost.derailed`."""
         return tuple(str(name) for name in self._channel.call("derailed"))
@@ -141,6 +148,7 @@ class HostServer:
                 from_plain(DisturbanceSpec, arguments["spec"])
             ),
             "watched": host.watched,
+            "last_words": lambda: host.last_words(str(arguments["guest"])),
             "derailed": host.derailed,
             "ping_guests": lambda: host.ping(int(arguments["count"])),
             "set_gro": lambda: host.set_gro(on=bool(arguments["on"])),

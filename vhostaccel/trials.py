@@ -172,6 +172,7 @@ class Trials:
         if None in after.guests.values():
             require_registers(self._host)
         require_no_restart(
+            self._host,
             before,
             after,
             disturbed=_silenced(self._disturbance(rate, purpose)),

@@ -30,6 +30,7 @@ class FakeHost:
         self.asked = []
         self.guest = IDLE_GUEST
         self.lost = ()
+        self.words = "(nothing)"
 
     def prepare(self, spec):
         return {}
@@ -62,6 +63,9 @@ class FakeHost:
     def watched(self):
         return UNSEEN
 
+    def last_words(self, guest):
+        return self.words
+
     def derailed(self):
         return self.lost
 
@@ -78,8 +82,9 @@ def _fall_silent(host, lost):
     return UNSEEN
 
 
-def _restart(host):
+def _restart(host, words="(nothing)"):
     host.guest = replace(host.guest, boot=host.guest.boot + 1)
+    host.words = words
     return UNSEEN
 
 
@@ -168,6 +173,12 @@ def test_a_guest_that_the_emulator_has_lost_says_nothing_of_the_host(run):
 def test_a_guest_that_restarts_under_an_emulator_says_nothing_of_the_host(run):
     with pytest.raises(LostGuestError, match="guest nfv0 has restarted by itself"):
         run(scenario_of(), _restart)
+
+
+def test_a_guest_whose_kernel_gave_up_is_an_error_that_says_why(run):
+    panic = "Kernel panic - not syncing: corrupted list"
+    with pytest.raises(GuestError, match=f"last on its console: {panic}"):
+        run(scenario_of(), partial(_restart, words=panic))
 
 
 def test_a_guest_that_restarts_under_hardware_virtualisation_is_an_error(run):

@@ -22,6 +22,8 @@ from vhostaccel.guests.vfwd import VfwdPage
 from vhostaccel.units import Bytes
 
 _RUN = Path("/run/vhostaccel")
+_LAST_WORDS = 1500
+"""Characters: a panic with its trace, as a quiet console has it."""
 _PIDS = Path("/run/libvirt/qemu")
 _BEAT_S = 2.0
 _SILENCE_S = 0.5
@@ -130,6 +132,11 @@ class VmGuest:
         values = self._control.counters(timeout_s)
         return None if values is None else tuple(values)
 
+    def last_words(self) -> str:
+        """Return the end of what it has printed on its console."""
+        said = self._spec.console.read_text(errors="replace")
+        return said[-_LAST_WORDS:].strip() or "(nothing)"
+
     def derailed(self) -> bool:
         """Tell whether an emulated host has lost its registers.
 
@@ -235,10 +242,9 @@ class VmGuest:
         deadline = time.monotonic() + self._timeout_s
         while self.beat(_BEAT_S) is None:
             if time.monotonic() > deadline:
-                said = self._spec.console.read_text(errors="replace")[-300:].strip()
                 raise GuestError(
                     f"guest {self.plan.name} gave no sign of life within "
-                    f"{self._timeout_s:g} s; last on its console: {said or '(nothing)'}",
+                    f"{self._timeout_s:g} s; last on its console: {self.last_words()}",
                     hint="the machine may be overloaded: see `uptime`, then try again",
                 )
 

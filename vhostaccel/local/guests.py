@@ -130,6 +130,11 @@ class Guests:
         values = self._running[name].counters(timeout_s)
         return None if values is None else _counts(values)
 
+    def last_words(self, name: str) -> str:
+        """Return the end of what a guest has printed on its console; a process has none."""
+        guest = self._running[name]
+        return guest.last_words() if isinstance(guest, VmGuest) else ""
+
     def derailed(self) -> tuple[str, ...]:
         """Return the names of the guests whose registers an emulated host has lost.
 

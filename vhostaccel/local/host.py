@@ -132,6 +132,10 @@ class LocalHost:
         """Stop to watch, and return what was seen."""
         return self._running_probe().watched()
 
+    def last_words(self, guest: str) -> str:
+        """Return the end of what a guest has printed on its console."""
+        return self._prepared_guests().last_words(guest)
+
     def derailed(self) -> tuple[str, ...]:
         """Return the names of the guests whose registers an emulated host has lost."""
         return self._prepared_guests().derailed()
