@@ -13,8 +13,8 @@ from vhostaccel import pipeline
 from vhostaccel.cli import runs
 from vhostaccel.doctor import checks
 from vhostaccel.errors import LabError, SkipError, StorageError
+from vhostaccel.execution import Execution
 from vhostaccel.modes.table import MODES, PLANNED
-from vhostaccel.pipeline import Execution
 from vhostaccel.report.record import read_record
 from vhostaccel.tcp import run as tcp
 from vhostaccel.tcp.model import TcpSpec
@@ -47,7 +47,7 @@ def execute(folder):
     execution = Execution(
         make_scenario(), folder, command="test", report=lambda line: None
     )
-    execution.execute(make_kernel(folder.parent))  # type: ignore[arg-type]  # not used
+    pipeline.execute(execution, make_kernel(folder.parent))  # type: ignore[arg-type]  # not used
 
 
 def measure(folder):
@@ -101,10 +101,10 @@ def test_runs_that_are_cut_short_leave_the_junit_of_those_done(
 ):
     left = [make_run()]
 
-    def one_only(*_):
+    def one_only(asked, *_):
         if not left:
             raise KeyboardInterrupt
-        return left.pop()
+        return [(asked[0], left.pop())]
 
     monkeypatch.setattr(runs, "_execute", one_only)
     junit = tmp_path / "junit.xml"
@@ -112,16 +112,41 @@ def test_runs_that_are_cut_short_leave_the_junit_of_those_done(
     assert 'tests="1"' in junit.read_text()
 
 
+@pytest.mark.parametrize(
+    ("option", "labs"),
+    [
+        ([], [["first"], ["other"], ["second"]]),
+        (["--one-lab"], [["first", "second"], ["other"]]),
+    ],
+)
+def test_scenarios_share_a_lab_on_request(
+    scenarios, monkeypatch, tmp_path, option, labs
+):
+    asked = []
+
+    def execute(together, *_):
+        asked.append([scenario.name.split("/")[-1] for scenario in together])
+        return [(scenario, make_run()) for scenario in together]
+
+    monkeypatch.setattr(runs, "_execute", execute)
+    other = SCENARIO.replace("[traffic]", '[lab]\nmemory = "4 GiB"\n[traffic]')
+    (scenarios / "other.toml").write_text(other)
+    paths = [str(scenarios / f"{name}.toml") for name in ("first", "other", "second")]
+    CliRunner().invoke(runs.run, [*paths, "--output", str(tmp_path), *option])
+    assert asked == labs
+
+
 def test_all_modes_are_those_of_this_version_and_those_to_be_left_out(
     scenarios, monkeypatch, tmp_path
 ):
     asked = []
 
-    def execute(scenario, *_):
-        asked.append(scenario)
+    def execute(execution, *_):
+        asked.append(execution.run.scenario)
         return make_run()
 
-    monkeypatch.setattr(runs, "_execute", execute)
+    monkeypatch.setattr(runs, "execute", execute)
+    monkeypatch.setattr(runs, "provide", lambda *_: None)
     argv = ["--scenario", str(scenarios / "first.toml"), "--mode"]
     for mode in ("all", "xdp,tap,xdp"):
         output = ["--output", str(tmp_path)]

@@ -9,15 +9,19 @@ from typing import cast
 import pytest
 
 from tests.factories import make_point, make_scenario
+from vhostaccel import execution as execution_module
 from vhostaccel import pipeline as module
-from vhostaccel.errors import LostGuestError
+from vhostaccel.errors import GuestError, LabError, LostGuestError
+from vhostaccel.execution import Execution
 from vhostaccel.lab.console import ConsoleLog
-from vhostaccel.pipeline import Execution
+from vhostaccel.pipeline import execute_together
+from vhostaccel.report.run import Run
 from vhostaccel.scenario.model import Claim
 from vhostaccel.testbed import Provided
 from vhostaccel.verify.verdict import Status
 
 LOST = LostGuestError("the emulator below the lab has lost guest nfv0", hint="again")
+NOTHING = cast(Provided, None)
 SPLAT = "[  7.0] WARNING: CPU: 0 PID: 1 at net/core/dev.c:1 netif_rx+0x1/0x2\n"
 
 
@@ -46,18 +50,16 @@ class FakeTrials:
 
 
 @pytest.fixture
-def execute(tmp_path, monkeypatch):
-    """Execute a scenario of two sweeps; return the run, and how many labs it took."""
-    labs = []
+def labs(tmp_path, monkeypatch):
+    """Labs that boot at once; returns a function that says what is wrong with them."""
+    booted = []
 
-    def execute(*losses, splat="", lacks=None, modes=("tap", "copy"), claims=()):
-        trials = FakeTrials(list(losses))
-
+    def labs(trials, *, splat="", lacks=None, leftovers=()):
         @contextmanager
-        def open_testbed(*_, **__):
-            labs.append(1)
-            log = tmp_path / f"lab-{len(labs)}"
-            log.write_text(splat if len(labs) == 1 else "")
+        def open_testbed(*_, folder, **__):
+            booted.append(folder.name)
+            log = tmp_path / f"lab-{len(booted)}"
+            log.write_text(splat if len(booted) == 1 else "")
             machine = SimpleNamespace(
                 console=ConsoleLog(log),
                 wire=lambda name: None,
@@ -68,10 +70,10 @@ def execute(tmp_path, monkeypatch):
                     machine=machine,
                     facts={},
                     lacks=lacks or {},
-                    host=SimpleNamespace(finish=lambda: ()),
+                    host=SimpleNamespace(finish=lambda: leftovers),
                 )
             finally:
-                (tmp_path / "run" / "console.log").write_text(f"lab {len(labs)}")
+                (folder / "console.log").write_text(f"lab {len(booted)}")
 
         @contextmanager
         def generator(*_):
@@ -79,15 +81,34 @@ def execute(tmp_path, monkeypatch):
 
         monkeypatch.setattr(module, "open_testbed", open_testbed)
         monkeypatch.setattr(module, "Generator", generator)
-        monkeypatch.setattr(module, "Trials", lambda *_: trials)
-        scenario = make_scenario(*claims, rates=(600, 40_000), modes=modes)
-        scenario = replace(scenario, traffic=replace(scenario.traffic, sweeps=2))
-        execution = Execution(
-            scenario, tmp_path / "run", command="none", report=lambda line: None
+        monkeypatch.setattr(execution_module, "Trials", lambda *_: trials)
+        return booted
+
+    return labs
+
+
+@pytest.fixture
+def execute(tmp_path, labs):
+    """Execute a scenario of two sweeps; return the run, and how many labs it took."""
+
+    def execute(*losses, splat="", lacks=None, modes=("tap", "copy"), claims=()):
+        booted = labs(FakeTrials(list(losses)), splat=splat, lacks=lacks)
+        execution = make_execution(
+            tmp_path / "run", *claims, modes=modes, traffic={"sweeps": 2}
         )
-        return execution.execute(cast(Provided, None)), len(labs)
+        return module.execute(execution, NOTHING), len(booted)
 
     return execute
+
+
+def make_execution(folder, *claims, modes=("copy",), name=None, traffic=None):
+    scenario = make_scenario(*claims, rates=(600, 40_000), modes=modes)
+    scenario = replace(
+        scenario,
+        name=name or scenario.name,
+        traffic=replace(scenario.traffic, **traffic or {"sweeps": 1}),
+    )
+    return Execution(scenario, folder, command="none", report=lambda line: None)
 
 
 def trials_of(run, mode):
@@ -157,3 +178,88 @@ def test_a_mode_that_was_left_out_stays_out_of_the_lab_that_follows_a_lost_one(e
 
     assert labs == 2
     assert [result.mode for result in run.modes] == ["tap"]
+
+
+CLEAN = Claim(verdict="clean", mode="copy")
+
+
+class Failing(FakeTrials):
+    """Trials of which the second use of the host fails, in one way or another."""
+
+    def __init__(self, error):
+        super().__init__(())
+        self.error = error
+        self.uses = 0
+
+    def use(self, mode):
+        self.uses += 1
+        if self.uses == 2 and self.error:
+            raise self.error
+        super().use(mode)
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Executions of three scenarios that ask for the same lab."""
+    return [
+        make_execution(tmp_path / name, CLEAN, name=name) for name in ("a", "b", "c")
+    ]
+
+
+def runs_of(came):
+    assert all(isinstance(run, Run) for run in came), came
+    return [run for run in came if isinstance(run, Run)]
+
+
+def test_scenarios_that_ask_for_the_same_lab_share_one(labs, three):
+    booted = labs(FakeTrials(()))
+
+    runs = runs_of(execute_together(three, NOTHING))
+
+    assert booted == ["a"]
+    assert [run.status for run in runs] == [Status.PASS] * 3
+    assert runs[1].environment["lab shared with"] == "a, c"
+
+
+def test_what_is_left_over_in_a_shared_lab_counts_against_all_of_them(labs, three):
+    labs(FakeTrials(()), leftovers=("tap nfv0n0 is still there",))
+
+    runs = runs_of(execute_together(three, NOTHING))
+
+    assert [run.status for run in runs] == [Status.FAIL] * 3
+
+
+def test_a_scenario_that_fails_ends_the_lab_and_not_the_others(labs, three):
+    error = GuestError("guest nfv0 does not answer", hint="none")
+    booted = labs(Failing(error))
+
+    first, second, third = execute_together(three, NOTHING)
+
+    assert booted == ["a", "c"]
+    assert second is error
+    assert [run.status for run in runs_of([first, third])] == [Status.PASS] * 2
+    assert three[1].run.why == "cut short: guest nfv0 does not answer"
+    assert "lab shared with" not in three[2].run.environment
+
+
+def test_a_guest_that_was_lost_in_a_shared_lab_costs_that_scenario_a_sweep(labs, three):
+    booted = labs(Failing(LOST))
+
+    runs = runs_of(execute_together(three, NOTHING))
+
+    assert booted == ["a", "b"]
+    assert [run.status for run in runs] == [Status.PASS] * 3
+
+
+def test_a_lab_that_does_not_boot_fails_all_of_them(labs, three, monkeypatch):
+    def no_lab(*_, **__):
+        raise LabError("the lab does not boot", hint="none")
+
+    monkeypatch.setattr(module, "open_testbed", no_lab)
+
+    errors = execute_together(three, NOTHING)
+
+    assert [getattr(error, "what", None) for error in errors] == [
+        "the lab does not boot"
+    ] * 3
+    assert not any(one.run.complete for one in three)

@@ -22,9 +22,10 @@ from vhostaccel.errors import (
     UsageError,
     VhostAccelError,
 )
+from vhostaccel.execution import Execution
 from vhostaccel.lab.provision import PROJECT
 from vhostaccel.modes.table import MODES, PLANNED
-from vhostaccel.pipeline import Execution, modes_to_run
+from vhostaccel.pipeline import execute, execute_together
 from vhostaccel.report.junit import write_junit
 from vhostaccel.report.page import FILE_NAME as PAGE
 from vhostaccel.report.page import write_page
@@ -87,7 +88,9 @@ def flood_test(
     """Flood a forwarding guest in the lab, and judge what comes of it."""
     read = _changed(_fit(_read(scenario), kernel), mode, sweeps, rates)
     folder = output or _run_folder(read)
-    run = _execute(read, folder, kernel)
+    execution = _execution(read, folder)
+    run = execute(execution, provide(execution.wanted, say, kernel))
+    write_page([run], folder / PAGE)
     if as_json:
         click.echo((folder / RECORD).read_text())
     else:
@@ -101,12 +104,18 @@ def flood_test(
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the runs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="JUnit XML to write.")
 @_KERNEL
+@click.option(
+    "--one-lab",
+    is_flag=True,
+    help="Run scenarios that ask for the same lab in one; a debug kernel boots slowly.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def run(
     paths: tuple[Path, ...],
     output: Path | None,
     junit: Path | None,
     kernel: str | None,
+    one_lab: bool,
     as_json: bool,
 ) -> int:
     """Run scenario files or folders, one line each.
@@ -119,24 +128,23 @@ def run(
     not_run: dict[str, str] = {}
     statuses = []
     target = junit or (output or Path("runs")) / "junit.xml"
-    for scenario in scenarios:
+    for together in _by_lab(scenarios) if one_lab else [[one] for one in scenarios]:
         # A run cut short leaves what was done, and a place that cannot be written is
         # told before hours have passed.
         write_junit(done, target, not_run)
-        try:
-            result = _execute(scenario, _run_folder(scenario, output), kernel)
-        except VhostAccelError as error:
-            not_run[scenario.name] = error.what
-            statuses.append(error.exit_code)
-            word = "SKIP" if isinstance(error, SkipError) else "VOID"
-            click.echo(f"{word}  {scenario.name}: {error.what}")
-            continue
-        done.append(result)
-        statuses.append(_EXIT[result.status])
-        if as_json:
-            click.echo(json.dumps(to_record(result)))
-        else:
-            Console().print(one_line(result))
+        for scenario, came in _execute(together, output, kernel):
+            if isinstance(came, VhostAccelError):
+                not_run[scenario.name] = came.what
+                statuses.append(came.exit_code)
+                word = "SKIP" if isinstance(came, SkipError) else "VOID"
+                click.echo(f"{word}  {scenario.name}: {came.what}")
+                continue
+            done.append(came)
+            statuses.append(_EXIT[came.status])
+            if as_json:
+                click.echo(json.dumps(to_record(came)))
+            else:
+                Console().print(one_line(came))
     write_junit(done, target, not_run)
     # Our bug outranks a failed verdict, that a lab not provided, and that a skip.
     ranked = (EXIT_BUG, EXIT_VERDICT_FAILED, EXIT_NOT_PROVIDED, EXIT_SKIPPED)
@@ -216,13 +224,36 @@ def _rates(text: str) -> tuple[FramesPerSecond, ...]:
     return tuple(sorted(found))
 
 
-def _execute(scenario: Scenario, folder: Path, kernel: str | None) -> Run:
-    provided = provide(modes_to_run(scenario), say, kernel)
+def _by_lab(scenarios: list[Scenario]) -> list[list[Scenario]]:
+    """Put those that ask for the same modes, lab and guests together, in their order."""
+    groups: dict[object, list[Scenario]] = {}
+    for scenario in scenarios:
+        asked = (scenario.modes, scenario.lab, scenario.guest)
+        groups.setdefault(asked, []).append(scenario)
+    return list(groups.values())
+
+
+def _execute(
+    scenarios: list[Scenario], base: Path | None, kernel: str | None
+) -> list[tuple[Scenario, Run | VhostAccelError]]:
+    """Run scenarios in one lab, each with a folder of its own."""
+    try:
+        executions = [
+            _execution(scenario, _run_folder(scenario, base)) for scenario in scenarios
+        ]
+        provided = provide(executions[0].wanted, say, kernel)
+        came = execute_together(executions, provided)
+    except VhostAccelError as error:
+        return [(scenario, error) for scenario in scenarios]
+    for execution in executions:
+        if execution.run.complete:
+            write_page([execution.run], execution.folder / PAGE)
+    return list(zip(scenarios, came, strict=True))
+
+
+def _execution(scenario: Scenario, folder: Path) -> Execution:
     command = shlex.join(["vhostaccel", *sys.argv[1:]])
-    execution = Execution(scenario, folder, command=command, report=say)
-    done = execution.execute(provided)
-    write_page([done], folder / PAGE)
-    return done
+    return Execution(scenario, folder, command=command, report=say)
 
 
 def _run_folder(scenario: Scenario, base: Path | None = None) -> Path:

@@ -20,7 +20,8 @@ def for_debug_kernel(scenario: Scenario) -> Scenario:
 
     Every mode has to be clean, and disturbances have to end as they should. Claims on
     rates, losses and times are left out, and a starved trial is not void: in a kernel
-    so slow most would be, and nothing rests on them. All loads are lower.
+    so slow most would be, and nothing rests on them. All loads are lower, and a disturbance
+    has one.
     """
     claims = [claim for claim in scenario.claims if claim.verdict in _JUDGED]
     for mode in scenario.modes:
@@ -29,6 +30,9 @@ def for_debug_kernel(scenario: Scenario) -> Scenario:
             claims.append(claim)
     void = VoidRule(offered_share=0.0, received_share=0.0)
     traffic = _slowed(scenario.traffic)
+    if scenario.disturbance is not None:
+        # It comes at the highest load; the others are there to be compared with.
+        traffic = replace(traffic, rates=(max(traffic.rates),))
     return replace(scenario, claims=tuple(claims), void=void, traffic=traffic)
 
 
