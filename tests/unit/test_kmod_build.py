@@ -2,6 +2,7 @@
 """Modules are built once, and the cache does not grow with every change of a source."""
 
 import os
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_new_build_removes_all_but_the_three_last_used(cached, tmp_path):
     built = build(tmp_path)
     assert built.fresh
     assert names_in(cached) == {"nai-3", "nai-4", "anchor-1", built.folder.name}
+
+
+def test_what_somebody_may_still_run_from_stays(cached, tmp_path):
+    add_old(cached, "nai-old", "nai-1", "nai-2", "nai-3")
+    an_hour_ago = time.time() - 3600
+    for name in ("nai-1", "nai-2", "nai-3"):
+        os.utime(cached / name, (an_hour_ago, an_hour_ago))
+    built = build(tmp_path)
+    assert names_in(cached) == {"nai-1", "nai-2", "nai-3", built.folder.name}
 
 
 def test_what_was_found_built_counts_as_used_and_removes_nothing(cached, tmp_path):

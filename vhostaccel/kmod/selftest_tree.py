@@ -63,10 +63,13 @@ def provide_selftests(
     ]
     key = storage.hash_key(os.fspath(source), gcc, *content)
     target = storage.cache_dir() / "selftests" / key
-    if not target.is_dir():
+    fresh = not target.is_dir()
+    if fresh:
         report("selftests: building")
         with storage.atomic_folder(target) as folder:
             _make(ours, source, folder)
+    storage.note_use(target)
+    if fresh:
         storage.keep_last_used(target.parent.iterdir(), _KEPT)
     return target / FOLDER
 

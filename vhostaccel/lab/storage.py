@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ _REFUSALS = (
 """What a disk answers; any other OSError is somebody's bug and passes unchanged."""
 _MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENOTDIR)
 """What is answered where a path cannot be."""
+
+_LONGEST_RUN_S = 6 * 3600.0
 
 
 def cache_dir() -> Path:
@@ -121,9 +124,15 @@ def note_use(folder: Path) -> None:
 
 
 def keep_last_used(folders: Iterable[Path], kept: int) -> None:
-    """Remove folders of the cache, all but the ``kept`` ones that were last used."""
+    """Remove folders of the cache, all but the ``kept`` ones that were last used.
+
+    What was taken into use a few hours ago stays as well: a run that lasts that long has
+    it still, and machines of its own read from it.
+    """
+    in_use = time.time() - _LONGEST_RUN_S
     for folder in sorted(folders, key=_last_use)[:-kept]:
-        shutil.rmtree(folder, ignore_errors=True)
+        if _last_use(folder) < in_use:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
