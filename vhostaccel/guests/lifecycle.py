@@ -22,7 +22,7 @@ from vhostaccel.guests.vfwd import VfwdPage
 from vhostaccel.units import Bytes
 
 _RUN = Path("/run/vhostaccel")
-_LAST_WORDS = 1500
+_LAST_WORDS = 4000
 """Characters: a panic with its trace, as a quiet console has it."""
 _PIDS = Path("/run/libvirt/qemu")
 _BEAT_S = 2.0
