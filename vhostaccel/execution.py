@@ -110,7 +110,7 @@ class Execution:
             scenario, bed.host, generator, bed.machine.state.qemu.pid, self.report
         )
         try:
-            self._sweep_all(trials, problems)
+            self._sweep_all(trials, problems, recover=not bed.debugged)
         finally:
             self.found(problems.new())
 
@@ -170,7 +170,9 @@ class Execution:
                 kept.rename(kept.with_stem(f"{kept.stem}-lost-{self._lost}"))
         return True
 
-    def _sweep_all(self, trials: Trials, problems: "Problems") -> None:
+    def _sweep_all(
+        self, trials: Trials, problems: "Problems", *, recover: bool
+    ) -> None:
         """Let the modes take turns, sweep by sweep: a slow drift meets them alike."""
         sweeps = self.run.scenario.traffic.sweeps
         for sweep in range(self._sweep, sweeps):
@@ -182,8 +184,8 @@ class Execution:
                 for point in trials.sweep(sweep):
                     points.append(point)
                     self._keep(mode, ())
-                if sweep == sweeps - 1 and (after := trials.recovery(points)):
-                    points.append(after)
+                if recover and sweep == sweeps - 1:
+                    points += trials.recovery(points)
                 self._found[mode] += problems.new()
 
     def _keep(self, mode: str, verdicts: Sequence[Verdict]) -> None:

@@ -86,6 +86,8 @@ class Testbed:
     """What the host is made of, for the record."""
     lacks: dict[str, str]
     """Modes that it cannot have, and why."""
+    debugged: bool
+    """Its kernel checks every step, so that no speed of it is judged."""
 
 
 @contextmanager
@@ -129,6 +131,7 @@ def open_testbed(
                 host=host,
                 facts=prepared.facts | _debug_facts(provided.kernel),
                 lacks=prepared.lacks,
+                debugged=provided.kernel.debug is not None,
             )
         finally:
             _keep(machine.console, folder)

@@ -141,19 +141,16 @@ class Trials:
         for rate in self._scenario.traffic.rates:
             yield self._point(rate, sweep, "sweep")
 
-    def recovery(self, points: Sequence[Point]) -> Point | None:
-        """Right after the last flood drained, try half of the peak.
+    def recovery(self, points: Sequence[Point]) -> list[Point]:
+        """Right after the last flood drained, try half of the peak, if there is one.
 
         Not with neighbours, whose load is in the peak and goes on beside the trial.
         """
         peak = peak_fps(points)
         if peak is None or peak < 2 or self._scenario.traffic.neighbour is not None:
-            return None
-        return self._point(
-            FramesPerSecond(int(peak / 2)),
-            self._scenario.traffic.sweeps - 1,
-            "recovery",
-        )
+            return []
+        rate = FramesPerSecond(int(peak / 2))
+        return [self._point(rate, self._scenario.traffic.sweeps - 1, "recovery")]
 
     def _point(self, rate: FramesPerSecond, sweep: int, purpose: str) -> Point:
         started = now()

@@ -46,7 +46,7 @@ class FakeTrials:
         yield make_point(40_000, 500.0, mode=self.mode, sweep=sweep)
 
     def recovery(self, points):
-        return None
+        return [make_point(250, 250.0, mode=self.mode, purpose="recovery")]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def labs(tmp_path, monkeypatch):
     """Labs that boot at once; returns a function that says what is wrong with them."""
     booted = []
 
-    def labs(trials, *, splat="", lacks=None, leftovers=()):
+    def labs(trials, *, splat="", lacks=None, leftovers=(), debugged=False):
         @contextmanager
         def open_testbed(*_, folder, **__):
             booted.append(folder.name)
@@ -70,6 +70,7 @@ def labs(tmp_path, monkeypatch):
                     machine=machine,
                     facts={},
                     lacks=lacks or {},
+                    debugged=debugged,
                     host=SimpleNamespace(finish=lambda: leftovers),
                 )
             finally:
@@ -111,8 +112,12 @@ def make_execution(folder, *claims, modes=("copy",), name=None, traffic=None):
     return Execution(scenario, folder, command="none", report=lambda line: None)
 
 
+def points_of(run, mode):
+    return next(m.points for m in run.modes if m.mode == mode)
+
+
 def trials_of(run, mode):
-    points = next(m.points for m in run.modes if m.mode == mode)
+    points = [p for p in points_of(run, mode) if p.purpose == "sweep"]
     return [(p.sweep, int(p.rate), p.void is None) for p in points]
 
 
@@ -263,3 +268,13 @@ def test_a_lab_that_does_not_boot_fails_all_of_them(labs, three, monkeypatch):
         "the lab does not boot"
     ] * 3
     assert not any(one.run.complete for one in three)
+
+
+@pytest.mark.parametrize("debugged", [False, True])
+def test_recovery_is_tried_where_speed_is_judged(labs, three, debugged):
+    labs(FakeTrials(()), debugged=debugged)
+
+    (run,) = runs_of(execute_together(three[:1], NOTHING))
+
+    purposes = [point.purpose for point in points_of(run, "copy")]
+    assert purposes == ["sweep", "sweep", *([] if debugged else ["recovery"])]

@@ -117,7 +117,7 @@ def test_without_a_disturbance_every_rate_is_run_once(run):
     assert [(p.purpose, p.rate) for p in points] == [("sweep", 600), ("sweep", 40_000)]
     assert [point.disturbance for point in points] == [None, None]
     assert asked == ["use tap", *["watch all but none"] * 2]
-    after = trials.recovery(points)
+    (after,) = trials.recovery(points)
     assert (after.purpose, after.rate, after.disturbance) == ("recovery", 5000, None)
 
 
@@ -126,7 +126,7 @@ def test_the_highest_rate_is_disturbed_once_it_is_watched(run):
     assert [point.disturbance is not None for point in points] == [False, True]
     assert asked[-2:] == ["watch all but nfv1", "kill guest 1"]
     assert said[-1].endswith("kill 1 of 1 times in 20.5 s")
-    assert trials.recovery(points).disturbance is None
+    assert trials.recovery(points)[0].disturbance is None
 
 
 def test_a_guest_that_can_answer_is_watched_while_it_is_disturbed(run):
@@ -143,7 +143,7 @@ def test_neighbours_are_measured_alone_first_and_recovery_is_left_out(run):
     solo, _, flood = (point.trial.a_to_b for point in points)
     assert [guest.offered_fps for guest in solo.guests] == [0, 300]
     assert [guest.offered_fps for guest in flood.guests] == [40_000, 300]
-    assert trials.recovery(points) is None
+    assert trials.recovery(points) == []
 
 
 def test_where_instructions_count_nobody_looks_on_and_no_load_comes_first(run):
