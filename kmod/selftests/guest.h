@@ -115,6 +115,7 @@ struct guest {
 	unsigned int num;
 	unsigned int buf_len;
 	unsigned int behind;	/* from the end of a buffer to that of its page */
+	unsigned int keep;	/* buffers are returned when there are more */
 	__u64 features;
 	bool echo;
 	bool vhost_header;

@@ -16,6 +16,8 @@
 #include "guest.h"
 
 #define HDR_MAX		sizeof(struct virtio_net_hdr_mrg_rxbuf)
+/* Of the tap, not of the NIC: a segment that is not cut yet. */
+#define LONGEST		0x10000
 /* One guard in so many frames is looked at; all are when the guest is asked. */
 #define GUARD_SAMPLE	16
 
@@ -144,7 +146,7 @@ void ring_fill(struct guest *g, struct queue *q)
 	__u16 old = q->avail_idx;
 	unsigned int i;
 
-	if (q->index != RX || g->stalled || q->with_host == q->num)
+	if (q->index != RX || g->stalled || q->with_host + g->keep >= q->num)
 		return;
 	for (i = 0; i < q->num; i++)
 		if (q->owner[i] == HEAD_GUEST)
@@ -355,7 +357,7 @@ void ring_skip(struct guest *g, struct queue *q)
 /* Return: the used entries that the frame takes, 0 if they are not all there. */
 static unsigned int receive(struct guest *g, struct queue *q, __u16 there)
 {
-	__u8 data[HDR_MAX + FRAME_MAX + BUF_MAX];
+	__u8 data[HDR_MAX + LONGEST + BUF_MAX];
 	struct virtio_net_hdr_mrg_rxbuf h = {};
 	size_t hlen = header_len(g), len = 0;
 	unsigned int i, n = 1;

@@ -34,6 +34,7 @@ static const struct option options[] = {
 	{ "behind", required_argument, NULL, 'B' },
 	{ "huge", no_argument, NULL, 'h' },
 	{ "memlock", required_argument, NULL, 'l' },
+	{ "keep", required_argument, NULL, 'k' },
 	{}
 };
 
@@ -106,6 +107,9 @@ static void parse(struct guest *g, int argc, char **argv)
 			break;
 		case 'h':
 			g->huge = true;
+			break;
+		case 'k':
+			g->keep = atoi(optarg);
 			break;
 		case 'l':
 			g->memlock = atol(optarg);

@@ -24,12 +24,14 @@
  *
  * Some descriptors are never posted: the tap has frames too, and the hardware
  * returns what it has only with a frame in it. That many are needed as the
- * tap's longest frame takes, 64 KiB in mergeable buffers of 1.5 KiB each, or it
- * would wait for ever. A few buffers of the core's own are posted beside the
- * guest's, no more than the ring has descriptors, so that a guest that offers
- * next to nothing gets its frames too. A frame in one of them that finds no
- * descriptor is dropped if there are buffers of the guest's out: they may be
- * behind it in the queue.
+ * tap's longest frame takes, 64 KiB in mergeable buffers of 1.5 KiB each, and as
+ * many more as a driver keeps before it returns any, or the tap would wait for
+ * ever. Linux's driver returns them when it has more than 32, half of its NAPI
+ * budget. A few buffers of the core's own are posted beside the guest's, no more
+ * than the ring has descriptors, so that a guest that offers next to nothing
+ * gets its frames too. A frame in one of them that finds no descriptor is
+ * dropped if there are buffers of the guest's out: they may be behind it in the
+ * queue.
  *
  * DOC: descriptors that come back
  *
@@ -66,8 +68,11 @@
 #include "net_nai_seed.h"
 
 #define VHOST_NAI_SEED_PAGES	2
-/* Descriptors of mergeable buffers that are never posted. */
-#define VHOST_NAI_RESERVE	64
+/* Descriptors that are never posted: what a driver keeps, and what the tap's
+ * longest frame takes in mergeable buffers, or a few frames in others.
+ */
+#define VHOST_NAI_KEPT		32
+#define VHOST_NAI_LONGEST	48
 #define VHOST_NAI_RESERVE_MIN	8
 /* More than are returned at one time: vhost_add_used_n() takes it for granted. */
 #define VHOST_NAI_RING_MIN	(2 * VHOST_NET_BATCH)
@@ -263,7 +268,7 @@ static enum nai_seed_bar vhost_nai_seed_bar(const struct vhost_nai_seeder *s,
 		return NAI_SEED_BAR_LOG;
 	if (vq->iotlb)
 		return NAI_SEED_BAR_IOMMU;
-	if (vq->num < max(4 * reserve, VHOST_NAI_RING_MIN))
+	if (vq->num < max(3 * reserve, VHOST_NAI_RING_MIN))
 		return NAI_SEED_BAR_RING;
 	return NAI_SEED_BAR_NONE;
 }
@@ -273,8 +278,8 @@ static unsigned int vhost_nai_seed_reserve(const struct vhost_nai_seeder *s)
 	struct vhost_virtqueue *vq = &s->nvq->vq;
 
 	if (vhost_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF))
-		return VHOST_NAI_RESERVE;
-	return max(vq->num / 16, VHOST_NAI_RESERVE_MIN);
+		return VHOST_NAI_KEPT + VHOST_NAI_LONGEST;
+	return VHOST_NAI_KEPT + max(vq->num / 16, VHOST_NAI_RESERVE_MIN);
 }
 
 /* Descriptors in the ring. The index that vhost keeps may be an old one. */
