@@ -353,6 +353,7 @@ struct nai_client *nai_client_register(struct net_device *tap, u16 queue,
 	kref_init(&client->kref);
 	mutex_init(&client->lock);
 	INIT_WORK(&client->end_work, nai_lease_end_work);
+	INIT_WORK(&client->recall_work, nai_seed_recall_work);
 	init_waitqueue_head(&client->ended);
 	client->ops = ops;
 	client->priv = priv;
@@ -404,8 +405,9 @@ void nai_client_unregister(struct nai_client *client)
 	nai_client_drop_tap(client);
 	rtnl_unlock();
 
-	/* Without a lease nothing queues it again. */
+	/* Without a lease nothing queues them again. */
 	cancel_work_sync(&client->end_work);
+	cancel_work_sync(&client->recall_work);
 	nai_client_put(client);
 }
 EXPORT_SYMBOL_GPL(nai_client_unregister);

@@ -59,6 +59,7 @@ struct nai_port_core {
  * @tap_tracker: of the reference to @tap
  * @list: in nai_clients; RTNL
  * @end_work: ends the lease for the reason that the frame queue was given
+ * @recall_work: takes every seed back
  * @ended: woken when a lease has ended
  * @fallbacks: leases that ended for another reason than a request; RTNL
  * @last_reason: of the last one, NAI_LEASE_HOLDS if there was none; RTNL
@@ -80,6 +81,7 @@ struct nai_client {
 	struct list_head list;
 
 	struct work_struct end_work;
+	struct work_struct recall_work;
 	wait_queue_head_t ended;
 	u32 fallbacks;
 	int last_reason;
@@ -316,6 +318,7 @@ int nai_seed_check(const struct nai_port_core *core,
 unsigned int nai_seed_post(struct nai_fq *fq);
 void nai_seed_unmap(struct nai_fq *fq, struct nai_slot *slot);
 void nai_seed_again(struct nai_fq *fq, u16 index);
+void nai_seed_recall_work(struct work_struct *work);
 
 /* nai_linger.c */
 bool nai_linger_is_due(const struct nai_fq *fq, enum nai_detach_reason reason);

@@ -388,3 +388,26 @@ void nai_client_resume(struct nai_client *client)
 	mutex_unlock(&client->lock);
 }
 EXPORT_SYMBOL_GPL(nai_client_resume);
+
+void nai_seed_recall_work(struct work_struct *work)
+{
+	struct nai_client *client;
+
+	client = container_of(work, struct nai_client, recall_work);
+	nai_client_hold(client);
+	nai_client_resume(client);
+}
+
+/**
+ * nai_client_recall - take every seed back soon, and go on
+ * @client: registered; its lease holds until its worker has let go
+ *
+ * For its worker, which cannot wait for that itself.
+ *
+ * Context: any.
+ */
+void nai_client_recall(struct nai_client *client)
+{
+	queue_work(nai_wq, &client->recall_work);
+}
+EXPORT_SYMBOL_GPL(nai_client_recall);

@@ -7,7 +7,7 @@ import time
 
 from lib.py import ip, ksft_eq, ksft_exit, ksft_ge, ksft_run, ksft_true
 from nai_env import Flood, NaiEnv, number, wait_for
-from nai_seeds import await_level, seeded, setup
+from nai_seeds import accounted, await_level, seeded, setup
 
 SECONDS = number("KSFT_SECONDS", 3)
 
@@ -57,6 +57,24 @@ def late_driver(cfg):
         guest.end()
 
 
+def later_driver(cfg):
+    """A driver that keeps more than is left to the tap: what is posted is given back."""
+    setup(cfg)
+    for options in ((), ("--mergeable", )):
+        guest = seeded(cfg, "--keep", 100, *options)
+        await_level(cfg, guest, "seed", "none")
+        lease = cfg.fq(guest)["id"]
+        Flood(cfg, guest, b=1000, n=300, r=500).wait()
+        ksft_true(wait_for(lambda g=guest: g.stats()["rx"][1] == 300),
+                  f"{guest.stats()['rx'][1]} of 300 came, {options}")
+        await_level(cfg, guest, "copy", "ring")
+        ksft_eq((cfg.fq(guest)["id"], cfg.fq(guest)["pinned"]), (lease, 0), options)
+        sent = Flood(cfg, guest, n=500, r=2000).wait()["sent"]
+        ksft_eq(accounted(cfg, guest, sent)["rx-seeded"], 0, options)
+        guest.check(options)
+        guest.end()
+
+
 def longest(cfg):
     """The tap's longest frame, when the driver keeps as many buffers as it ever does."""
     setup(cfg)
@@ -73,7 +91,7 @@ def longest(cfg):
 
 def main():
     cfg = NaiEnv(__file__)
-    ksft_run([beside_flood, late_driver, longest], args=(cfg, ))
+    ksft_run([beside_flood, late_driver, later_driver, longest], args=(cfg, ))
     ksft_exit()
 
 

@@ -249,6 +249,23 @@ static void nai_seed_not_resumed(struct kunit *test)
 			NAI_DETACH_REASON_HARDWARE);
 }
 
+/* The worker asks for it, which cannot wait: it is done elsewhere, and once. */
+static void nai_seed_recalled(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_test_hw *hw = nai_seed_lease(ctx, 6);
+
+	nai_test_flood(ctx, hw, 2);
+	nai_client_recall(ctx->client);
+	flush_work(&ctx->client->recall_work);
+	KUNIT_EXPECT_EQ(test, ctx->revokes, 1);
+	KUNIT_EXPECT_TRUE(test, hw->running);
+	KUNIT_EXPECT_EQ(test, ctx->fq->posted, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->maps), NAI_TEST_DEPTH);
+	KUNIT_EXPECT_EQ(test, nai_test_seed(ctx, 6), 6);
+	NAI_TEST_EXPECT_SOUND(ctx, hw);
+}
+
 /* The hardware stops before the client lets go. */
 static void nai_seed_detached(struct kunit *test)
 {
@@ -454,6 +471,7 @@ static struct kunit_case nai_seed_test_cases[] = {
 	KUNIT_CASE(nai_seed_revoked),
 	KUNIT_CASE(nai_seed_held_over_reset),
 	KUNIT_CASE(nai_seed_not_resumed),
+	KUNIT_CASE(nai_seed_recalled),
 	KUNIT_CASE(nai_seed_detached),
 	KUNIT_CASE(nai_seed_unplugged),
 	KUNIT_CASE(nai_seed_undone),

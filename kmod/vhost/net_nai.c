@@ -458,6 +458,9 @@ static void vhost_nai_rx_seeded(struct vhost_nai *nai)
 		if (!n) {
 			if (nai_rx_idle(nai->fq))
 				vhost_poll_queue(&vq->poll);
+			else if (vhost_nai_seeder_gives_up(nai->seeder) &&
+				 nai->client)
+				nai_client_recall(nai->client);
 			break;
 		}
 		what = vhost_nai_rx_batch(nai, n, &run);

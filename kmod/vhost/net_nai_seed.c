@@ -33,6 +33,11 @@
  * dropped if there are buffers of the guest's out: they may be behind it in the
  * queue.
  *
+ * A driver that keeps more still gets the tap's frames: when the tap has waited
+ * for a second in which no descriptor moved, those that are out are taken back,
+ * and none is posted any more in this lease. Should nothing run the worker to
+ * notice, nai.ko's watchdog does.
+ *
  * DOC: descriptors that come back
  *
  * With a frame they are returned in the order of the frames. When the hardware
@@ -54,6 +59,7 @@
 #include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/highmem.h>
+#include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -78,6 +84,8 @@
 #define VHOST_NAI_RING_MIN	(2 * VHOST_NET_BATCH)
 /* Buffers of the core's own beside the guest's. */
 #define VHOST_NAI_POOL		16
+/* For so long the tap waits for descriptors that are out. */
+#define VHOST_NAI_PATIENCE	HZ
 
 /* A descriptor that was taken from the ring, and its pinned buffer. */
 struct vhost_nai_seed {
@@ -103,6 +111,9 @@ struct vhost_nai_seeder {
 
 	unsigned int pool;	/* as the core was told */
 	unsigned int reach;
+	bool waits;		/* the tap does, since @waits_since */
+	bool gave_up;		/* it waited in vain */
+	unsigned long waits_since;	/* jiffies */
 	bool refused;		/* the one at @refused_seq cannot be posted */
 	u16 refused_seq;
 	struct nai_seed_report report;
@@ -268,7 +279,7 @@ static enum nai_seed_bar vhost_nai_seed_bar(const struct vhost_nai_seeder *s,
 		return NAI_SEED_BAR_LOG;
 	if (vq->iotlb)
 		return NAI_SEED_BAR_IOMMU;
-	if (vq->num < max(3 * reserve, VHOST_NAI_RING_MIN))
+	if (s->gave_up || vq->num < max(3 * reserve, VHOST_NAI_RING_MIN))
 		return NAI_SEED_BAR_RING;
 	return NAI_SEED_BAR_NONE;
 }
@@ -421,6 +432,7 @@ void vhost_nai_seeder_refill(struct vhost_nai_seeder *s)
 
 	lockdep_assert_held(&s->nvq->vq.mutex);
 
+	s->waits = false;
 	s->report.bar = bar;
 	if (bar == NAI_SEED_BAR_NONE) {
 		s->report.level = NAI_MODE_SEED;
@@ -444,6 +456,26 @@ void vhost_nai_seeder_starved(struct vhost_nai_seeder *s)
 	lockdep_assert_held(&s->nvq->vq.mutex);
 
 	vhost_nai_seed_set_pool(s, 0, s->reach);
+}
+
+/**
+ * vhost_nai_seeder_gives_up - the tap waits for descriptors that are out
+ * @s: of a lease, with no frame to return one with
+ *
+ * Return: true if it has waited for too long: nai_client_recall() is due.
+ */
+bool vhost_nai_seeder_gives_up(struct vhost_nai_seeder *s)
+{
+	lockdep_assert_held(&s->nvq->vq.mutex);
+
+	if (!s->waits) {
+		s->waits = true;
+		s->waits_since = jiffies;
+	}
+	if (time_before(jiffies, s->waits_since + VHOST_NAI_PATIENCE))
+		return false;
+	s->gave_up = true;
+	return true;
 }
 
 /* From the hardware to the guest */
@@ -492,6 +524,7 @@ size_t vhost_nai_seeder_deliver(struct vhost_nai_seeder *s,
 	used->id = cpu_to_vhost32(&nvq->vq, seed->head);
 	used->len = cpu_to_vhost32(&nvq->vq, len);
 	vhost_nai_seed_release(s, frame->seed);
+	s->waits = false;
 	if (++nvq->done_idx > VHOST_NET_BATCH)
 		vhost_net_signal_used(nvq);
 	return len;

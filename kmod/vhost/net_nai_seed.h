@@ -31,6 +31,10 @@ size_t vhost_nai_seeder_deliver(struct vhost_nai_seeder *s,
 				const struct nai_frame *frame);
 /* What it holds now is to be shown. */
 void vhost_nai_seeder_report(const struct vhost_nai_seeder *s);
+/* The tap waits for descriptors and no frame came. True: what the hardware has is
+ * to be taken back.
+ */
+bool vhost_nai_seeder_gives_up(struct vhost_nai_seeder *s);
 /* Does the hardware have descriptors of the guest's? */
 bool vhost_nai_seeder_is_out(const struct vhost_nai_seeder *s);
 

@@ -445,6 +445,8 @@ static inline bool nai_seed_is_last(u16 seq, unsigned int n, u16 end)
  */
 void nai_client_hold(struct nai_client *client);
 void nai_client_resume(struct nai_client *client);
+/* Any context, in a lease: one after the other, soon. */
+void nai_client_recall(struct nai_client *client);
 
 /* Any context: a failure that the client cannot go on with. Detaches soon, the
  * tap takes over; counted and told with the reason.
