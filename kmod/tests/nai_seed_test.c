@@ -135,6 +135,27 @@ static void nai_seed_offered_again(struct kunit *test)
 	NAI_TEST_EXPECT_SOUND(ctx, hw);
 }
 
+/* Between what nai_rx_room() has said and the post a reset may have brought our
+ * own back.
+ */
+static void nai_seed_too_many(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_test_hw *hw = nai_seed_lease(ctx, 0);
+	struct nai_frame frames[2];
+
+	nai_rx_set_pool(ctx->fq, NAI_SEED_TEST_POOL, NAI_TEST_DEPTH);
+	KUNIT_EXPECT_EQ(test, nai_test_seed(ctx, NAI_TEST_DEPTH),
+			NAI_TEST_DEPTH);
+	KUNIT_EXPECT_EQ(test, ctx->fq->posted, NAI_TEST_DEPTH);
+	KUNIT_EXPECT_EQ(test, ctx->fq->nr_again, NAI_SEED_TEST_POOL);
+	NAI_TEST_EXPECT_SOUND(ctx, hw);
+	nai_test_flood(ctx, hw, 2);
+	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, 2), 2);
+	KUNIT_EXPECT_EQ(test, ctx->fq->posted, NAI_TEST_DEPTH);
+	NAI_TEST_EXPECT_SOUND(ctx, hw);
+}
+
 static void nai_seed_cannot_map(struct kunit *test)
 {
 	struct nai_test *ctx = test->priv;
@@ -465,6 +486,7 @@ static struct kunit_case nai_seed_test_cases[] = {
 	KUNIT_CASE(nai_seed_beside_pool),
 	KUNIT_CASE(nai_seed_pool_is_bounded),
 	KUNIT_CASE(nai_seed_offered_again),
+	KUNIT_CASE(nai_seed_too_many),
 	KUNIT_CASE(nai_seed_cannot_map),
 	KUNIT_CASE(nai_seed_in_error),
 	KUNIT_CASE(nai_seed_over_reset),
