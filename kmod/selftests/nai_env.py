@@ -233,7 +233,14 @@ class NaiEnv:
         self.ifindex = ip(f"link show dev {self.ifname}", json=True)[0]["ifindex"]
         self.events = YnlFamily((SPEC_PATH / "nai.yaml").as_posix(), schema="")
         self.events.ntf_subscribe("events")
+        self.await_link()
         return self
+
+    def await_link(self):
+        """A NIC takes a moment until it has its link again, as after its first lease."""
+        carrier = Path(f"/sys/class/net/{self.ifname}/carrier")
+        if self.ep:
+            ksft_true(wait_for(lambda: carrier.read_text() == "1\n"), "link")
 
     def need_sim(self):
         if self.ep:
@@ -253,7 +260,10 @@ class NaiEnv:
 
     def reset(self):
         if self.ep:
-            cmd(f"ethtool -r {self.ifname}")
+            # For another MTU a driver resets it, and no program is needed.
+            ip(f"link set dev {self.ifname} mtu 1499")
+            ip(f"link set dev {self.ifname} mtu 1500")
+            self.await_link()
         else:
             self.knob("reset")
 
@@ -263,7 +273,9 @@ class NaiEnv:
         mac = bytes(int(part, 16) for part in guest.mac.split(":"))
         request = {"tap-ifindex": guest.ifindex, "port-ifindex": self.ifindex,
                    "mac": mac.hex(), **terms}
-        return self.nl.attach(request)
+        told = self.nl.attach(request)
+        self.await_link()
+        return told
 
     def detach(self, guest):
         self.nl.detach({"tap-ifindex": guest.ifindex})

@@ -43,7 +43,18 @@ modprobe bridge
 for module in nai tun vhost_net naisim; do
 	load "$module" || echo "selftest: cannot load $module"
 done
-[ -z "$NETIF" ] || load igb || echo "selftest: cannot load igb"
+# One NIC for the tests, and one at the other end of its cable.
+# shellcheck disable=SC2154
+if [ -n "$NETIF" ]; then
+	load igb || echo "selftest: cannot load igb"
+	ip netns add "$REMOTE_ARGS"
+	ip link set "$SELFTEST_peer" netns "$REMOTE_ARGS" || echo "selftest: no second NIC"
+	ip -n "$REMOTE_ARGS" addr add "$REMOTE_V4/24" dev "$SELFTEST_peer"
+	ip -n "$REMOTE_ARGS" link set "$SELFTEST_peer" addrgenmode none
+	ip -n "$REMOTE_ARGS" link set "$SELFTEST_peer" up
+	ip addr add "$LOCAL_V4/24" dev "$NETIF"
+	ip link set "$NETIF" up
+fi
 
 # shellcheck disable=SC2154
 cd "$SELFTEST_folder" || echo "selftest: no tests"
