@@ -49,8 +49,8 @@
  *
  * DOC: locked memory
  *
- * What could be pinned at one time is charged to the guest's process once, for
- * the lease: mm->locked_vm against RLIMIT_MEMLOCK of the process that set the
+ * What could be pinned at one time, by ring and queue, is charged to the guest's
+ * process once, for the lease: mm->locked_vm against RLIMIT_MEMLOCK of the process that set the
  * backend, as VFIO does. Not to the user: all guests of a host may be of one
  * user, and each is to have its own limit. Not to the worker: it may be a
  * kernel thread, which no limit binds.
@@ -151,6 +151,14 @@ static int vhost_nai_charge(struct vhost_nai_seeder *s, unsigned long pages,
 
 /* Creation */
 
+/* No more are out than the ring has descriptors; a ring with a backend keeps its
+ * size.
+ */
+static unsigned long vhost_nai_seed_max_pages(const struct vhost_nai_seeder *s)
+{
+	return min(s->depth, s->nvq->vq.num) * VHOST_NAI_SEED_PAGES;
+}
+
 static void vhost_nai_seeder_free(struct vhost_nai_seeder *s)
 {
 	put_task_struct(s->owner);
@@ -174,6 +182,7 @@ vhost_nai_seeder_create(struct vhost_net_virtqueue *nvq, struct nai_fq *fq,
 			struct task_struct *owner)
 {
 	struct vhost_nai_seeder *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	unsigned long pages;
 	unsigned int i;
 
 	if (!s)
@@ -192,8 +201,9 @@ vhost_nai_seeder_create(struct vhost_net_virtqueue *nvq, struct nai_fq *fq,
 	for (i = 0; i < s->depth; i++)
 		s->free[s->nr_free++] = i;
 
-	if (!vhost_nai_charge(s, s->depth * VHOST_NAI_SEED_PAGES, true))
-		s->charged = s->depth * VHOST_NAI_SEED_PAGES;
+	pages = vhost_nai_seed_max_pages(s);
+	if (!vhost_nai_charge(s, pages, true))
+		s->charged = pages;
 	return s;
 }
 
