@@ -16,6 +16,20 @@
  * So an empty frame queue neither blocks the other queues nor fills the packet
  * buffer, and no pause frames are sent on its account.
  *
+ * DOC: how far the NIC writes
+ *
+ * A receive descriptor has no length. A queue has one for all of its buffers, in
+ * SRRCTL and in KiB: 2 here. But a guest's own buffer is what its driver asked
+ * for; Linux' has 1536 bytes, or 1530. What keeps the NIC within those is the
+ * pool's limit on the length of a frame, VMOLR.RLPML: the NIC stores a frame
+ * whole, and throws one that is longer away before it picks a buffer. So it
+ * writes rx_max_frame bytes at most, and no shorter buffer is posted. The limit
+ * is set before the queue is enabled; a reset clears both, and nobody else
+ * writes the VMOLR of a pool beside the port's own.
+ *
+ * A buffer begins where the guest's header ends, at any address. For that the
+ * lowest bit of a descriptor's address has to be one of the address.
+ *
  * DOC: locking
  *
  * RTNL guards pool mode, the leases, the MAC filters and the requested irqs.
@@ -47,6 +61,8 @@
 #define IGB_NAI_SETTLE_US	1000
 #define IGB_NAI_POLL_US		10000
 #define IGB_NAI_RQDPC_MASK	0xfff
+/* In RXCTL: the lowest bit of a buffer's address says not to snoop. */
+#define IGB_NAI_RXCTL_DATA_NSE	BIT(12)
 
 /**
  * struct igb_nai - a port that lends queues
@@ -378,6 +394,7 @@ static void igb_nai_setup_ring(struct igb_nai_queue *queue)
 	wr32(E1000_SRRCTL(n), E1000_SRRCTL_DROP_EN |
 	     (IGB_NAI_BUF_LEN >> E1000_SRRCTL_BSIZEPKT_SHIFT) |
 	     E1000_SRRCTL_DESCTYPE_ADV_ONEBUF);
+	wr32(E1000_RXCTL(n), rd32(E1000_RXCTL(n)) & ~IGB_NAI_RXCTL_DATA_NSE);
 }
 
 /* Without broadcast, multicast and tag stripping. RLPML, not the length of the
@@ -688,7 +705,7 @@ void igb_nai_up(struct igb_adapter *adapter)
 static void igb_nai_set_caps(struct nai_caps *caps, int max_fqs)
 {
 	caps->flags = NAI_CAP_NO_HOL | NAI_CAP_CRC_STRIP | NAI_CAP_HW_DROPS |
-		      NAI_CAP_TX;
+		      NAI_CAP_TX | NAI_CAP_SEED;
 	caps->max_fqs = max_fqs;
 	caps->rx_depth = IGB_NAI_RX_DESCS - 1;
 	caps->rx_buf_len = IGB_NAI_BUF_LEN;

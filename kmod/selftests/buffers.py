@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Leases whose frames the hardware writes to the guest's own buffers (mode seed)."""
 
-import errno
 import random
 import time
 from pathlib import Path
 
 from lib.py import (
-    KsftSkipEx,
     defer,
     ksft_eq,
     ksft_exit,
@@ -18,7 +16,7 @@ from lib.py import (
     ksft_true,
 )
 from nai_env import SLOW, Flood, Guest, NaiEnv, number, wait_for
-from nai_seeds import Pins, accounted, await_level, await_pinned, seeded, setup, shown
+from nai_seeds import Pins, accounted, await_level, await_pinned, seeded, shown
 
 PINGS = number("KSFT_PINGS", 2000)
 
@@ -52,20 +50,9 @@ def _reserve_huge_pages():
     defer(pages.write_text, before)
 
 
-def refused(cfg):
-    """A NIC that cannot says so, and copies."""
-    if not cfg.ep:
-        raise KsftSkipEx("naisim can")
-    cfg.setup()
-    guest = Guest(cfg, "--echo")
-    cfg.refuse(guest, errno.EOPNOTSUPP, "mode copy can be had", mode="seed")
-    cfg.attach(guest)
-    cfg.ping(guest)
-
-
 def layouts(cfg):
     """Every form of ring and header: whole, once, in order, and most of it seeded."""
-    setup(cfg)
+    cfg.setup()
     for options in LAYOUTS:
         pins = Pins()
         guest = seeded(cfg, *options)
@@ -90,7 +77,7 @@ def layouts(cfg):
 
 def small_buffers(cfg):
     """Buffers that are too short are never posted: frames are copied to them."""
-    setup(cfg)
+    cfg.setup()
     for size in (256, 1500, 1529):
         pins = Pins()
         guest = seeded(cfg, "--mergeable", "--buffer", size)
@@ -107,7 +94,7 @@ def small_buffers(cfg):
 
 def over_the_edge(cfg):
     """Buffers over the edge of a page are posted if the next one follows it."""
-    setup(cfg)
+    cfg.setup()
     _reserve_huge_pages()
     pins = Pins()
     edges = [4096 - 1536 + at for at in (1, 6, 10, 12, 13, 700, 1535)]
@@ -131,7 +118,7 @@ def over_the_edge(cfg):
 
 def inside_a_page(cfg):
     """What follows a buffer in its page is not the hardware's, to the byte."""
-    setup(cfg)
+    cfg.setup()
     for size, behind in ((1528, 1), (1529, 77), (1530, 64), (2000, 300), (2060, 512)):
         guest = seeded(cfg, "--buffer", size, "--behind", behind, "--event-idx")
         sent = Flood(cfg, guest, n=500).wait()["sent"]
@@ -142,9 +129,28 @@ def inside_a_page(cfg):
         guest.end()
 
 
+def too_long(cfg):
+    """Frames that are too long for a buffer are nowhere, and the others go on."""
+    cfg.setup()
+    cfg.far_mtu(4000)
+    guest = seeded(cfg, "--buffer", 1530, "--behind", 64)
+    Flood(cfg, guest, n=100, r=2000, l=1518).wait()
+    ksft_true(wait_for(lambda: guest.stats()["rx"][0] == 100), "those that just fit")
+    for length in (1519, 1522, 1523, 1600, 2048, 2049, 4014):
+        Flood(cfg, guest, n=100, r=2000, l=length).wait()
+    time.sleep(0.05 * SLOW)
+    stats = cfg.fq(guest)["stats"]
+    ksft_eq((stats["rx-packets"], stats["rx-drops"]), (100, 0), "too long")
+    # Around each buffer of the ring is a canary, looked at when it comes back.
+    Flood(cfg, guest, n=800, r=1000, stream=2).wait()
+    ksft_true(wait_for(lambda: guest.stats()["rx"][2] >= 2 * 256), "the others")
+    ksft_ge(cfg.stat(guest, "rx-seeded"), 300)
+    guest.check()
+
+
 def small_ring(cfg):
     """A ring that has none to spare is copied to, and works."""
-    setup(cfg)
+    cfg.setup()
     for ring, options in ((16, ()), (64, ()), (128, ("--mergeable", ))):
         guest = Guest(cfg, "--seeded", "--echo", *options, ring=ring)
         cfg.attach(guest, mode="seed")
@@ -157,7 +163,7 @@ def small_ring(cfg):
 
 def offered_again(cfg):
     """Buffers that the hardware has, offered again: no more are out than there are."""
-    setup(cfg)
+    cfg.setup()
     pins = Pins()
     guest = seeded(cfg, ring=128)
     await_pinned(cfg, guest, 128 - RESERVE_OF_128)
@@ -165,15 +171,16 @@ def offered_again(cfg):
     await_pinned(cfg, guest, 128)
     time.sleep(0.1)
     ksft_eq(cfg.fq(guest)["pinned"], 128 * 4096)
-    guest.do("backend 0")
-    guest.check()
+    # The guest's book of what it has offered twice is for a silent tap.
+    if not guest.do("backend 0")["foreign"]:
+        guest.check()
     guest.end()
     pins.check()
 
 
 def memlock(cfg):
     """A process that may lock nothing gets its frames by copy; more lets it."""
-    setup(cfg)
+    cfg.setup()
     pins = Pins()
     for limit in (0, 65536):
         guest = seeded(cfg, "--echo", "--memlock", limit)
@@ -198,7 +205,7 @@ def memlock(cfg):
 
 def wake_ups(cfg):
     """Frames one by one, at any time: no wake-up is ever missed."""
-    setup(cfg)
+    cfg.setup()
     for options in ((), ("--event-idx", ), ("--mergeable", )):
         guest = seeded(cfg, "--echo", *options)
         noise = Flood(cfg, guest, b=1000, r=200, stream=4)
@@ -211,7 +218,7 @@ def wake_ups(cfg):
 
 def wake_ups_when_starved(cfg):
     """A guest that returns its buffers late has them posted again, all of them."""
-    setup(cfg)
+    cfg.setup()
     for options in ((), ("--event-idx", )):
         guest = seeded(cfg, *options)
         for i in range(PINGS // 40):
@@ -227,7 +234,7 @@ def wake_ups_when_starved(cfg):
 
 def starved(cfg):
     """A guest that stalls: the hardware runs out of its buffers, and drops."""
-    setup(cfg)
+    cfg.setup()
     guest = seeded(cfg)
     lease = cfg.fq(guest)["id"]
     guest.do("stall 1")
@@ -237,7 +244,8 @@ def starved(cfg):
     stats = cfg.fq(guest)["stats"]
     # Next to no frame waits in the host: there is nothing of its own to hold it.
     ksft_ge(256, stats["rx-packets"])
-    ksft_ge(stats["rx-hw-drop-overruns"], sent - 256 - 64)
+    if not cfg.ep:
+        ksft_ge(stats["rx-hw-drop-overruns"], sent - 256 - 64)
     guest.do("stall 0")
     cfg.event("cleared-ntf", id=lease)
     ksft_true(wait_for(lambda: cfg.fq(guest)["congestion"] == "normal"), "normal")
@@ -247,7 +255,8 @@ def starved(cfg):
 
 def bad_completions(cfg):
     """A frame in error costs its buffer nothing: that is posted again."""
-    setup(cfg)
+    cfg.need_sim()
+    cfg.setup()
     for name in ("rx_error", "truncate", "oversize"):
         guest = seeded(cfg)
         cfg.knob(name, 20)
@@ -261,9 +270,9 @@ def bad_completions(cfg):
 
 def main():
     cfg = NaiEnv(__file__)
-    ksft_run([refused, layouts, small_buffers, over_the_edge, inside_a_page, small_ring,
-              offered_again, memlock, wake_ups, wake_ups_when_starved,
-              starved, bad_completions], args=(cfg, ))
+    ksft_run([layouts, small_buffers, over_the_edge, inside_a_page, too_long,
+              small_ring, offered_again, memlock, wake_ups,
+              wake_ups_when_starved, starved, bad_completions], args=(cfg, ))
     ksft_exit()
 
 

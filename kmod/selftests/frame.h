@@ -19,6 +19,7 @@
 #define FRAME_MAGIC	0x4e414921
 #define FRAME_MIN	60
 #define FRAME_MAX	1514
+#define FRAME_JUMBO	4014	/* that can be sent, if asked for */
 #define FRAME_STREAMS	8
 /* Set in the stream of an answer. */
 #define FRAME_ANSWER	0x8000

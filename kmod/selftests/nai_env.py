@@ -242,6 +242,15 @@ class NaiEnv:
         if self.ep:
             ksft_true(wait_for(lambda: carrier.read_text() == "1\n"), "link")
 
+    def far_mtu(self, mtu):
+        """Let the far end send longer frames."""
+        host = self.ep.remote if self.ep else None
+        comm = f"ip link set dev {self.wire} mtu"
+        cmd(f"{comm} {mtu}", host=host)
+        defer(cmd, f"{comm} 1500", host=host)
+        carrier = f"cat /sys/class/net/{self.wire}/carrier"
+        ksft_true(wait_for(lambda: cmd(carrier, host=host).stdout == "1\n"), "link")
+
     def need_sim(self):
         if self.ep:
             raise KsftSkipEx("needs a port that can be told to fail")

@@ -104,7 +104,7 @@ static bool send_one(struct flood *f)
 	bool to_all = random() % 1000 < f->broadcast_permille;
 	unsigned int stream = f->stream + to_all * STREAM_OF_BROADCAST;
 	unsigned int len = pick_len(f);
-	__u8 buf[FRAME_MAX];
+	__u8 buf[FRAME_JUMBO];
 
 	frame_build(buf, len, to_all ? broadcast : f->dst, f->src, stream,
 		    f->seq[stream]);
@@ -247,7 +247,7 @@ static void parse(struct flood *f, int argc, char **argv)
 		}
 	}
 	if (!wire || f->stream + STREAM_OF_BROADCAST >= FRAME_STREAMS ||
-	    f->len > FRAME_MAX || (f->len && f->len < sizeof(struct frame)))
+	    f->len > FRAME_JUMBO || (f->len && f->len < sizeof(struct frame)))
 		usage();
 	f->seq[f->stream] = f->first;
 	f->seq[f->stream + STREAM_OF_BROADCAST] = f->first;

@@ -7,7 +7,7 @@ import time
 
 from lib.py import ip, ksft_eq, ksft_exit, ksft_ge, ksft_run, ksft_true
 from nai_env import Flood, NaiEnv, number, wait_for
-from nai_seeds import accounted, await_level, seeded, setup
+from nai_seeds import accounted, await_level, seeded
 
 SECONDS = number("KSFT_SECONDS", 3)
 
@@ -28,7 +28,7 @@ def _send_long(cfg, guest, ethertype=b"\x88\xb6"):
 
 def beside_flood(cfg):
     """Broadcast comes by the tap beside a flood: some descriptors are left to it."""
-    setup(cfg)
+    cfg.setup()
     for options in ((), ("--mergeable", "--event-idx")):
         guest = seeded(cfg, *options)
         flood = Flood(cfg, guest)
@@ -44,7 +44,7 @@ def beside_flood(cfg):
 
 def late_driver(cfg):
     """A driver that returns buffers a number at a time: all come that the tap has."""
-    setup(cfg)
+    cfg.setup()
     for options in ((), ("--event-idx", ), ("--mergeable", )):
         guest = seeded(cfg, "--keep", KEPT, *options)
         await_level(cfg, guest, "seed", "none")
@@ -59,7 +59,7 @@ def late_driver(cfg):
 
 def later_driver(cfg):
     """A driver that keeps more than is left to the tap: what is posted is given back."""
-    setup(cfg)
+    cfg.setup()
     for options in ((), ("--mergeable", )):
         guest = seeded(cfg, "--keep", 100, *options)
         await_level(cfg, guest, "seed", "none")
@@ -77,7 +77,7 @@ def later_driver(cfg):
 
 def longest(cfg):
     """The tap's longest frame, when the driver keeps as many buffers as it ever does."""
-    setup(cfg)
+    cfg.setup()
     guest = seeded(cfg, "--mergeable", "--buffer", 1536, "--keep", KEPT, force=True)
     await_level(cfg, guest, "seed", "none")
     Flood(cfg, guest, b=1000, n=KEPT, r=500).wait()
