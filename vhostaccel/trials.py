@@ -27,6 +27,7 @@ from vhostaccel.observe.cpu import (
 from vhostaccel.observe.ledger import ledgers
 from vhostaccel.observe.point import DisturbanceResult, Point
 from vhostaccel.observe.sample import Liveness, Sample
+from vhostaccel.observe.seeded import zero_copy_share
 from vhostaccel.observe.settings import settings_between
 from vhostaccel.patience import limit_s
 from vhostaccel.report.rows import told
@@ -197,6 +198,7 @@ class Trials:
             disturbance=seen.disturbed,
             instructions=executed,
             settings=settings_between(seen.opened.settings, seen.closed.settings),
+            zero_copy=zero_copy_share(before, after),
         )
         point = replace(point, void=void_reason(point, self._scenario.void))
         self._report(_line(point))
@@ -256,6 +258,8 @@ def _line(point: Point) -> str:
     ways = (point.trial.a_to_b, point.trial.b_to_a)
     egress = " / ".join(show_rate(way.egress_fps) for way in ways)
     note = f"  void: {point.void}" if point.void else ""
+    if point.zero_copy is not None:
+        note += f"  {point.zero_copy:.1%} without a copy"
     if point.disturbance is not None:
         note += f"  {told(point.disturbance)}"
     return (

@@ -10,7 +10,7 @@ from vhostaccel.errors import GuestError, LabError, SetupError, SkipError
 from vhostaccel.guests.plan import plan_guest
 from vhostaccel.modes.copy import Copy
 from vhostaccel.nai.fake import FakeNai
-from vhostaccel.nai.family import FqState
+from vhostaccel.nai.family import FqState, Mode
 
 FIRST = plan_guest(0).interfaces[0]
 
@@ -50,6 +50,13 @@ def test_only_copy_tx_has_leases_that_send(host):
     assert (host.copy.name, sending.name) == ("copy", "copy-tx")
     sending.attach(FIRST)
     assert sending.leases()[FIRST.tap].tx
+
+
+def test_mode_seed_asks_for_leases_that_seed(host):
+    kind = Mode.SEED
+    seed = Copy(lambda: host.nai, host.net.netdevs, host.restarted.append, kind=kind)
+    seed.attach(FIRST)
+    assert (seed.name, seed.leases()[FIRST.tap].mode) == ("seed", kind)
 
 
 def test_a_detached_tap_has_no_lease_and_twice_is_no_complaint(host):

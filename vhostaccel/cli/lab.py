@@ -52,7 +52,7 @@ def lab() -> None:
     type=click.Choice(list(MODES)),
     default="tap",
     show_default=True,
-    help="How the guest gets its frames; copy and copy-tx load the project's modules.",
+    help="How the guest gets its frames; copy, copy-tx and seed load the project's modules.",
 )
 @click.option(
     "--libvirt-hook", is_flag=True, help="Start libvirt with our hook in its place."

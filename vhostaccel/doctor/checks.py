@@ -27,6 +27,7 @@ MODES: Mapping[str, tuple[str, ...]] = {
     "xdp": LAB,
     "copy": (*LAB, "tcp-test"),
     "copy-tx": (*LAB, "tcp-test"),
+    "seed": (*LAB, "tcp-test"),
 }
 """Each mode and the commands that run it; a new mode adds its own needs to `judge`."""
 HOST = ("attach", "list", "watch", "libvirt enable")
@@ -162,7 +163,7 @@ def _judge_source(kernel: Kernel | None) -> Check:
     there = kernel is not None and kernel.source is not None
     return Check(
         name="the kernel's source",
-        needed_for=("copy", "copy-tx", "kmod build", "kmod series"),
+        needed_for=("copy", "copy-tx", "seed", "kmod build", "kmod series"),
         status=CheckStatus.OK if there else CheckStatus.MISSING,
         seen="in the cache" if there else "none in the cache",
         mend="" if there else _MEND_ALL,

@@ -227,6 +227,7 @@ class LocalHost:
             ask_guest=guests.counters,
             beat=guests.beat,
             read_leases=self._leases,
+            read_seeded=self._seeded,
             read_guarded=dropped_by_tap,
             read_settings=self._settings,
             pinged=lambda: guests.pinged,
@@ -254,6 +255,13 @@ class LocalHost:
                 tx_drops=lease.stats.tx_drops or 0,
             )
             for tap, lease in self._mode.leases().items()
+        }
+
+    def _seeded(self) -> dict[str, int]:
+        return {
+            tap: lease.stats.rx_seeded
+            for tap, lease in self._mode.leases().items()
+            if lease.stats.rx_seeded is not None
         }
 
     def _prepared_guests(self) -> Guests:

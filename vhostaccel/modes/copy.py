@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The modes ``copy`` and ``copy-tx``: the vhost worker has a hardware queue of the NIC.
+"""The modes ``copy``, ``copy-tx`` and ``seed``: the vhost worker has a queue of the NIC.
 
-``copy`` takes the guest's frames from it; ``copy-tx`` also sends by it.
+``copy`` takes the guest's frames from it; ``copy-tx`` also sends by it; in ``seed`` the
+NIC writes them to the guest's own buffers.
 """
 
 import time
@@ -48,13 +49,14 @@ def restart(port: str) -> None:
 
 
 class Copy:
-    """NIC queue, vhost worker, one copy, virtqueue; what is too much the NIC drops.
+    """NIC queue, vhost worker, virtqueue; what is too much the NIC drops.
 
     Args:
         connect: opens the conversation with the kernel.
         netdevs: the host's network devices.
         restart: sets a port down and up.
         limit_s: how long a lease may take until it runs [s].
+        kind: how frames come from the queue to the virtqueue.
         tx: the guest's own frames for the wire go out by the queue too.
     """
 
@@ -68,9 +70,11 @@ class Copy:
         restart: Callable[[str], None] = restart,
         limit_s: float = _RUNNING_TIMEOUT_S,
         *,
+        kind: Mode = Mode.COPY,
         tx: bool = False,
     ) -> None:
-        self.name = shown_mode(Mode.COPY, tx=tx)
+        self.name = shown_mode(kind, tx=tx)
+        self._kind = kind
         self._tx = tx
         self._connect = connect
         self._netdevs = netdevs or Netdevs()
@@ -101,7 +105,14 @@ class Copy:
             try:
                 port = find_port(nai, self._netdevs, interface.tap)
                 self._ports.add(port)
-                take(nai, self._netdevs, target, port=port, tx=self._tx)
+                take(
+                    nai,
+                    self._netdevs,
+                    target,
+                    port=port,
+                    tx=self._tx,
+                    mode=self._kind,
+                )
             except (NaiError, UsageError) as error:
                 raise GuestError(error.what, hint=error.hint) from None
             self._wait_until_it_runs(nai, interface.tap)

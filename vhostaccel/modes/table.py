@@ -6,6 +6,7 @@ from vhostaccel.modes.linked import Macvtap, TapBusyPoll
 from vhostaccel.modes.mode import Mode, Tap
 from vhostaccel.modes.tuned import TapDefer, TapThreaded
 from vhostaccel.modes.xdp import Xdp
+from vhostaccel.nai import family
 
 MODES: dict[str, Mode] = {
     mode.name: mode
@@ -18,7 +19,8 @@ MODES: dict[str, Mode] = {
         Xdp(),
         Copy(),
         Copy(tx=True),
+        Copy(kind=family.Mode.SEED),
     )
 }
-PLANNED = ("poll", "seed")
+PLANNED = ("poll",)
 """Modes of the design that this version does not have; a scenario of theirs is skipped."""

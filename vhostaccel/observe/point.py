@@ -112,6 +112,9 @@ class Point:
     """None unless the lab counts instructions; the CPU shares are then of the trial."""
     settings: dict[str, str] = field(default_factory=dict)
     """How the host's receive path was set in the window, as its kernel said."""
+    zero_copy: float | None = None
+    """Share of the frames of the guests' queues that the NIC wrote to the guests' own
+    buffers; None but in mode seed."""
 
     @property
     def is_counted(self) -> bool:

@@ -95,6 +95,9 @@ class Sample:
     """By tap; empty while every frame comes through the taps."""
     guests_at_ns: int
     """When the guests' answers were in [ns]; they are asked last."""
+    seeded: dict[str, int] = field(default_factory=dict)
+    """Of the leases' rx_packets, written by the NIC to the guest's own buffers, by tap;
+    of leases in mode seed alone."""
     guarded: dict[str, int] = field(default_factory=dict)
     """Frames that the guard dropped at the NIC, by tap; empty without mode xdp."""
     settings: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from vhostaccel.scenario.model import GuestSpec, LabSpec
 CONGESTION_CONTROL = "cubic"
 """Asked for by name, so that the machine's own default does not decide."""
 MTU = 1500
-_BY_QUEUE = ("copy", "copy-tx")
+_BY_QUEUE = ("copy", "copy-tx", "seed")
 
 
 class Role(StrEnum):
