@@ -355,6 +355,20 @@ static void nai_fq_take_back(struct nai_fq *fq, u16 index)
 	}
 }
 
+/* A guest that offers a buffer twice has it mapped twice. By a part of it dma-debug
+ * cannot tell which one is meant and complains, so it is asked only where there
+ * is something to be done.
+ */
+static void nai_fq_sync_seed(struct nai_fq *fq, struct nai_slot *slot,
+			     unsigned int len)
+{
+	struct device *dev = fq->core->dma_dev;
+
+	if (dma_need_sync(dev, slot->dma))
+		dma_sync_single_for_cpu(dev, slot->dma, len, DMA_FROM_DEVICE);
+	nai_seed_unmap(fq, slot);
+}
+
 static void nai_fq_complete(struct nai_fq *fq, const struct nai_rx_cpl *cpl)
 {
 	struct nai_ready *ready;
@@ -374,10 +388,11 @@ static void nai_fq_complete(struct nai_fq *fq, const struct nai_rx_cpl *cpl)
 	}
 	slot = &fq->slots[cpl->slot];
 	fq->posted--;
-	dma_sync_single_for_cpu(fq->core->dma_dev, slot->dma, cpl->len,
-				DMA_FROM_DEVICE);
 	if (nai_fq_is_seed(fq, cpl->slot))
-		nai_seed_unmap(fq, slot);
+		nai_fq_sync_seed(fq, slot, cpl->len);
+	else
+		dma_sync_single_for_cpu(fq->core->dma_dev, slot->dma, cpl->len,
+					DMA_FROM_DEVICE);
 	slot->state = NAI_SLOT_READY;
 	ready = &fq->ready[fq->ready_tail++ & fq->ready_mask];
 	ready->slot = cpl->slot;
