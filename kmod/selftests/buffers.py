@@ -57,7 +57,8 @@ def layouts(cfg):
         pins = Pins()
         guest = seeded(cfg, *options)
         await_level(cfg, guest, "seed", "none")
-        ksft_ge(cfg.fq(guest)["pinned"], 100 * 4096, options)
+        ksft_true(wait_for(lambda g=guest: cfg.fq(g)["pinned"] >= 100 * 4096),
+                  f"pages pinned, {options}")
         sent = Flood(cfg, guest, t=1).wait()["sent"]
         ksft_ge(sent, 100)
         stats = accounted(cfg, guest, sent)
