@@ -210,6 +210,7 @@ static void nai_seed_revoked(struct kunit *test)
 	struct nai_test *ctx = test->priv;
 	struct nai_test_hw *hw = nai_seed_lease(ctx, 6);
 	struct nai_frame frames[8];
+	int wakes;
 
 	nai_rx_set_pool(ctx->fq, 1, NAI_TEST_DEPTH);
 	nai_test_flood(ctx, hw, 7);
@@ -225,12 +226,16 @@ static void nai_seed_revoked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->maps), NAI_TEST_DEPTH);
 	KUNIT_EXPECT_EQ(test, ctx->fq->stats.drops[NAI_DROP_REASON_DETACH], 6);
 	KUNIT_EXPECT_EQ(test, ctx->fq->nr_again, 0);
+	KUNIT_EXPECT_EQ(test, ctx->fq->peeked, 0);
 	/* The one in the core's own buffer waits as before. */
 	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, frames, 8), 1);
 	KUNIT_EXPECT_EQ(test, nai_test_seq(ctx, &frames[0]), 6);
 	NAI_TEST_EXPECT_SOUND(ctx, hw);
 
+	wakes = atomic_read(&ctx->wakes);
 	nai_test_resume(ctx);
+	/* The worker is to post anew. */
+	KUNIT_EXPECT_GT(test, atomic_read(&ctx->wakes), wakes);
 	KUNIT_EXPECT_TRUE(test, hw->running);
 	KUNIT_EXPECT_EQ(test, ctx->fq->posted, 0);
 	KUNIT_EXPECT_EQ(test, nai_test_seed(ctx, 9), 9);

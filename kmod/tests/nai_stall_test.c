@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A guest that is stalled: its client does not come back from a callback. None
- * but its own request may wait for it, and that not for ever.
+ * but its own request may wait for it, and that not for ever. And a worker that
+ * was not woken: the watchdog does.
  */
 
 #include <linux/delay.h>
@@ -259,6 +260,52 @@ static void nai_stall_given_up(struct kunit *test)
 			   given->detach ? "mcsa" : "ACSMmcsa");
 }
 
+/* The watchdog */
+
+#define NAI_STALL_TEST_WATCH_S	5
+
+/* An interrupt that is lost costs time, and no more. */
+static void nai_stall_lost_interrupt(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_test_hw *hw = nai_test_lease(ctx, NAI_TEST_DEPTH);
+	int wakes;
+
+	KUNIT_EXPECT_FALSE(test, nai_rx_idle(ctx->fq));
+	hw->masked = true;
+	nai_test_flood(ctx, hw, 1);
+	wakes = atomic_read(&ctx->wakes);
+	ssleep(NAI_STALL_TEST_WATCH_S);
+	KUNIT_EXPECT_GT(test, atomic_read(&ctx->wakes), wakes);
+}
+
+/* Frames wait for a guest that has stopped: its level is to be looked at. */
+static void nai_stall_forgotten(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	struct nai_test_hw *hw = nai_test_lease(ctx, NAI_TEST_DEPTH);
+	struct nai_frame frame;
+	int wakes;
+
+	nai_test_flood(ctx, hw, 3);
+	KUNIT_EXPECT_EQ(test, nai_rx_peek(ctx->fq, &frame, 1), 1);
+	wakes = atomic_read(&ctx->wakes);
+	ssleep(NAI_STALL_TEST_WATCH_S);
+	KUNIT_EXPECT_GT(test, atomic_read(&ctx->wakes), wakes);
+}
+
+/* One that was woken is left alone: its interrupt is masked, and nothing waits. */
+static void nai_stall_not_forgotten(struct kunit *test)
+{
+	struct nai_test *ctx = test->priv;
+	int wakes;
+
+	nai_test_lease(ctx, NAI_TEST_DEPTH);
+	wakes = atomic_read(&ctx->wakes);
+	ssleep(NAI_STALL_TEST_WATCH_S);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctx->wakes), wakes);
+}
+
 static struct kunit_case nai_stall_test_cases[] = {
 	KUNIT_CASE(nai_stall_detach),
 	KUNIT_CASE(nai_stall_attach),
@@ -267,6 +314,9 @@ static struct kunit_case nai_stall_test_cases[] = {
 	KUNIT_CASE(nai_stall_guest_gone),
 	KUNIT_CASE_PARAM_ATTR(nai_stall_given_up, nai_stall_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(nai_stall_lost_interrupt),
+	KUNIT_CASE(nai_stall_forgotten),
+	KUNIT_CASE(nai_stall_not_forgotten),
 	{}
 };
 
