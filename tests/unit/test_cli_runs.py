@@ -2,6 +2,7 @@
 """A place that cannot be written is told before anything long, and what was done is kept."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -134,6 +135,25 @@ def test_scenarios_share_a_lab_on_request(
     paths = [str(scenarios / f"{name}.toml") for name in ("first", "other", "second")]
     CliRunner().invoke(runs.run, [*paths, "--output", str(tmp_path), *option])
     assert asked == labs
+
+
+def test_a_page_that_cannot_be_written_does_not_end_the_other_runs(
+    scenarios, monkeypatch, tmp_path
+):
+    def execute_together(executions, _):
+        for execution in executions:
+            execution.run = replace(execution.run, complete=True)
+        return [execution.run for execution in executions]
+
+    def no_page(*_):
+        raise StorageError("cannot write page.html", hint="none")
+
+    monkeypatch.setattr(runs, "execute_together", execute_together)
+    monkeypatch.setattr(runs, "provide", lambda *_: None)
+    monkeypatch.setattr(runs, "write_page", no_page)
+    argv = [str(scenarios), "--output", str(tmp_path)]
+    done = CliRunner().invoke(runs.run, argv)
+    assert done.output.count("cannot write page.html") == 2
 
 
 def test_all_modes_are_those_of_this_version_and_those_to_be_left_out(

@@ -243,11 +243,11 @@ def _execute(
         ]
         provided = provide(executions[0].wanted, say, kernel)
         came = execute_together(executions, provided)
+        for execution in executions:
+            if execution.run.complete:
+                write_page([execution.run], execution.folder / PAGE)
     except VhostAccelError as error:
         return [(scenario, error) for scenario in scenarios]
-    for execution in executions:
-        if execution.run.complete:
-            write_page([execution.run], execution.folder / PAGE)
     return list(zip(scenarios, came, strict=True))
 
 
