@@ -38,7 +38,7 @@ def probe(monkeypatch, asked):
         processes={10: "nfv0", 11: "nfv1"},
         ask_guest=lambda name, timeout_s: asked.append(f"counters of {name}"),
         beat=beat,
-        read_leases=dict,
+        read_leases=lambda: ({}, {}),
         pinged=dict,
     )
     monkeypatch.setattr(made, "_cpuprobe", OnTime())

@@ -227,7 +227,6 @@ class LocalHost:
             ask_guest=guests.counters,
             beat=guests.beat,
             read_leases=self._leases,
-            read_seeded=self._seeded,
             read_guarded=dropped_by_tap,
             read_settings=self._settings,
             pinged=lambda: guests.pinged,
@@ -244,25 +243,25 @@ class LocalHost:
             guests.processes,
         )
 
-    def _leases(self) -> dict[str, LeaseCounts]:
-        return {
+    def _leases(self) -> tuple[dict[str, LeaseCounts], dict[str, int]]:
+        stats = {tap: lease.stats for tap, lease in self._mode.leases().items()}
+        counts = {
             tap: LeaseCounts(
-                rx_packets=lease.stats.rx_packets,
-                rx_drops=lease.stats.rx_drops,
-                starved=lease.stats.starved,
-                irqs=lease.stats.irqs,
-                tx_packets=lease.stats.tx_packets or 0,
-                tx_drops=lease.stats.tx_drops or 0,
+                rx_packets=told.rx_packets,
+                rx_drops=told.rx_drops,
+                starved=told.starved,
+                irqs=told.irqs,
+                tx_packets=told.tx_packets or 0,
+                tx_drops=told.tx_drops or 0,
             )
-            for tap, lease in self._mode.leases().items()
+            for tap, told in stats.items()
         }
-
-    def _seeded(self) -> dict[str, int]:
-        return {
-            tap: lease.stats.rx_seeded
-            for tap, lease in self._mode.leases().items()
-            if lease.stats.rx_seeded is not None
+        seeded = {
+            tap: told.rx_seeded
+            for tap, told in stats.items()
+            if told.rx_seeded is not None
         }
+        return counts, seeded
 
     def _prepared_guests(self) -> Guests:
         if self._guests is None:

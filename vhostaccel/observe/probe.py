@@ -39,8 +39,8 @@ class Probe:
         ask_guest: asks a guest for its counters, given name and limit [s].
         beat: asks a guest for a heartbeat, given name and limit [s]; returns the time
             to the answer [ns], or None.
-        read_leases: reads the counters of the leased frame queues, by tap.
-        read_seeded: reads how many frames the NIC wrote to the guest itself, by tap.
+        read_leases: reads the counters of the leased frame queues, by tap, and how many
+            of their frames the NIC wrote to the guest itself.
         read_guarded: reads how many frames the guard dropped at the NIC, by tap.
         read_settings: reads how the receive path is set.
         pinged: tells address and bridge of the guests' interfaces, by tap.
@@ -56,8 +56,7 @@ class Probe:
         processes: Mapping[int, str],
         ask_guest: Callable[[str, float], GuestCounts | None],
         beat: Callable[[str, float], int | None],
-        read_leases: Callable[[], dict[str, LeaseCounts]],
-        read_seeded: Callable[[], dict[str, int]] = dict,
+        read_leases: Callable[[], tuple[dict[str, LeaseCounts], dict[str, int]]],
         read_guarded: Callable[[], dict[str, int]] = dict,
         read_settings: Callable[[], dict[str, str]] = dict,
         pinged: Callable[[], Mapping[str, tuple[str, str]]],
@@ -67,7 +66,6 @@ class Probe:
         self._pinged = pinged
         self._pingers = Pingers({}, _PING_EVERY_S)
         self._read_leases = read_leases
-        self._read_seeded = read_seeded
         self._read_guarded = read_guarded
         self._read_settings = read_settings
         self._program = cpuprobe
@@ -119,7 +117,7 @@ class Probe:
         )
         ticks = counters.parse_cpu_ticks(counters.read_proc("stat"))
         kvm = counters.read_kvm()
-        leases, seeded = self._read_leases(), self._read_seeded()
+        leases, seeded = self._read_leases()
         guarded = self._read_guarded()
         # While a guest is watched it is being asked already.
         guests = {
