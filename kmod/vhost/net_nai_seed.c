@@ -50,10 +50,10 @@
  * DOC: locked memory
  *
  * What could be pinned at one time, by ring and queue, is charged to the guest's
- * process once, for the lease: mm->locked_vm against RLIMIT_MEMLOCK of the process that set the
- * backend, as VFIO does. Not to the user: all guests of a host may be of one
- * user, and each is to have its own limit. Not to the worker: it may be a
- * kernel thread, which no limit binds.
+ * process once, for the lease: mm->locked_vm against RLIMIT_MEMLOCK of the
+ * process that set the backend, as VFIO does. Not to the user: all guests of a
+ * host may be of one user, and each is to have its own limit. Not to the worker:
+ * it may be a kernel thread, which no limit binds.
  */
 
 #include <linux/capability.h>
